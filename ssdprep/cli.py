@@ -1,0 +1,243 @@
+"""The command line: each verb parses, calls one library function, and hands the answer to `console`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdprep import console
+from ssdprep.options import Data, Debug, Jobs, Json, Quiet, Seed
+
+app = typer.Typer(
+    name="ssdprep",
+    help="LabelImg photos in, a data set that a detector can be trained on out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class FrameChoice(StrEnum):
+    """What --frame takes."""
+
+    AUTO = "auto"
+    STORED = "stored"
+    UPRIGHT = "upright"
+
+
+class ImagesChoice(StrEnum):
+    """What --images takes."""
+
+    REWRITE = "rewrite"
+    KEEP = "keep"
+
+
+class TurnedChoice(StrEnum):
+    """What --turned takes."""
+
+    CW = "cw"
+    CCW = "ccw"
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; change nothing.")]
+
+
+@app.command("fix-exif")
+def fix_exif(
+    data: Data = Path("data"),
+    dry_run: DryRun = False,
+    frame: Annotated[
+        FrameChoice, typer.Option(help="Frame of the boxes where the file itself cannot tell.")
+    ] = FrameChoice.AUTO,
+    images: Annotated[
+        ImagesChoice, typer.Option(help="Make the photos upright, or move only the boxes.")
+    ] = ImagesChoice.REWRITE,
+    turned: Annotated[
+        TurnedChoice | None, typer.Option(help="Which way photos without a tag were turned after labelling.")
+    ] = None,
+    strip_gps: Annotated[bool, typer.Option("--strip-gps", help="Remove the place from the EXIF of all photos.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make photos and boxes agree on which way is up, whatever the reader does with EXIF. Can be undone."""
+    from ssdprep.exif import fix_exif
+    from ssdprep.tables import fix_report
+
+    report = fix_exif(
+        data,
+        dry_run=dry_run,
+        frame=frame.value,
+        images=images.value,
+        turned=turned.value if turned else None,
+        strip_gps=strip_gps,
+        track=console.track,
+    )
+    console.show(report, fix_report, as_json=json)
+
+
+@app.command()
+def undo(
+    data: Data = Path("data"), dry_run: DryRun = False, json: Json = False, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """Bring back every byte that the last change of this folder replaced."""
+    from ssdprep.files import undo
+    from ssdprep.tables import undo_report
+
+    console.show(undo(data, dry_run=dry_run, track=console.track), undo_report, as_json=json)
+
+
+@app.command()
+def audit(data: Data = Path("data"), json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Count images, boxes and classes, and find every fault in the labels."""
+    from ssdprep.audit import audit_folder
+    from ssdprep.tables import audit_report
+
+    console.show(audit_folder(data, track=console.track), audit_report, as_json=json)
+
+
+@app.command()
+def xml2csv(
+    data: Data = Path("data"),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="CSV", help="Where to write.  [default: DATA/labels.csv]")
+    ] = None,
+    negatives: Annotated[bool, typer.Option("--negatives", help="Keep images without boxes, as rows without a class.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write all boxes as one CSV, with the columns and integers of the xml_to_csv script that everyone copies."""
+    from ssdprep.formats.csv import xml_to_csv
+    from ssdprep.tables import csv_report
+
+    console.show(xml_to_csv(data, out, negatives=negatives, track=console.track), csv_report, as_json=json)
+
+
+@app.command()
+def split(
+    data: Data = Path("data"),
+    val: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the photos for validation.")] = 0.1,
+    test: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the photos for the test.")] = 0.2,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write.  [default: DATA/ImageSets/Main]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a split that is already there.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Share the photos out into train, val and test, every class in its proportion."""
+    from ssdprep.split import split_folder
+    from ssdprep.tables import split_report
+
+    report = split_folder(data, val=val, test=test, seed=seed, out=out, force=force, track=console.track)
+    console.show(report, split_report, as_json=json)
+
+
+@app.command()
+def augment(
+    data: Data = Path("data"),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.  [default: DATA-augmented]")
+    ] = None,
+    copies: Annotated[int, typer.Option(min=1, help="New pictures drawn from each photo.")] = 1,
+    rotate: Annotated[float, typer.Option(min=0, max=180, help="Turn by up to so many degrees, either way.")] = 0.0,
+    shear: Annotated[float, typer.Option(min=0, max=60, help="Shear by up to so many degrees, either way.")] = 0.0,
+    scale: Annotated[float, typer.Option(min=0, max=0.9, help="Zoom by up to this share, in or out.")] = 0.0,
+    translate: Annotated[float, typer.Option(min=0, max=0.9, help="Shift by up to this share of the sides.")] = 0.0,
+    flip_h: Annotated[bool, typer.Option("--flip-h", help="Mirror every other picture left to right.")] = False,
+    flip_v: Annotated[bool, typer.Option("--flip-v", help="Mirror every other picture top to bottom.")] = False,
+    noise: Annotated[float, typer.Option(min=0, max=1, help="Gaussian noise, up to this share of white.")] = 0.0,
+    blur: Annotated[float, typer.Option(min=0, max=20, help="Gaussian blur, sigma up to so many pixels.")] = 0.0,
+    contrast: Annotated[float, typer.Option(min=0, max=0.9, help="Contrast up or down by up to this share.")] = 0.0,
+    brightness: Annotated[float, typer.Option(min=0, max=0.9, help="Brightness up or down by up to this share.")] = 0.0,
+    min_visibility: Annotated[
+        float, typer.Option(min=0, max=1, help="Drop a box of which less than this share stays in the picture.")
+    ] = 0.3,
+    seed: Seed = 0,
+    jobs: Jobs = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw more training pictures from the photos, boxes moved along. Writes a complete new data set."""
+    from ssdprep.augment import Recipe, augment_folder
+    from ssdprep.tables import augment_report
+
+    recipe = Recipe(
+        rotate=rotate,
+        shear=shear,
+        scale=scale,
+        translate=translate,
+        flip_h=flip_h,
+        flip_v=flip_v,
+        noise=noise,
+        blur=blur,
+        contrast=contrast,
+        brightness=brightness,
+        min_visibility=min_visibility,
+    )
+    report = augment_folder(data, out, recipe, copies=copies, seed=seed, jobs=jobs, track=console.track)
+    console.show(report, augment_report, as_json=json)
+
+
+@app.command()
+def tfrecord(
+    data: Data = Path("data"),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.  [default: DATA-tfrecord]")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="labels.txt or label_map.pbtxt that gives the ids.  [default: names, sorted]")
+    ] = None,
+    shards: Annotated[int, typer.Option(min=0, help="Files for each split; 0: one for each 200 MB.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write TFRecord shards with the keys of the TF object-detection API, then read them back and compare."""
+    from ssdprep.formats.tfrecord import write_tfrecords
+    from ssdprep.tables import tfrecord_report
+
+    report = write_tfrecords(data, out, labels=labels, shards=shards, track=console.track)
+    console.show(report, tfrecord_report, as_json=json)
+
+
+@app.command()
+def preview(
+    data: Data = Path("data"),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PNG", help="Where to write.  [default: DATA-preview.png]")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Photos on the sheet.")] = 24,
+    before: Annotated[
+        Path | None, typer.Option("--before", metavar="DATA", help="The same photos as they were: drawn beside them.")
+    ] = None,
+    unresolved: Annotated[
+        bool, typer.Option("--unresolved", help="Only photos whose frame is unknown, both readings side by side.")
+    ] = False,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the boxes on the photos, as one contact sheet."""
+    from ssdprep.draw import preview
+    from ssdprep.tables import preview_report
+
+    report = preview(data, out, count=count, before=before, unresolved=unresolved, seed=seed, track=console.track)
+    console.show(report, preview_report, as_json=json)
+
+
+def main() -> None:
+    """The console script."""
+    console.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The only module that prints. Answers go to stdout, everything said on the way to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from ssdprep.record import Finding, Severity, SsdprepError, T
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+quiet = False
+debug = False
+_SHOWN = 40  # findings on a terminal before the rest is only counted; --json always holds all
+_COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+class Report(Protocol):
+    """What a verb's library function answers: a value that knows its JSON form and its exit code."""
+
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 1 findings that need the user."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def out() -> Console:
+    """The terminal for answers."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def err() -> Console:
+    """The terminal for what is said on the way."""
+    from rich.console import Console
+
+    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def say(line: str) -> None:
+    """One line for the user, on stderr; silent with --quiet."""
+    if not quiet:
+        err().print(line, markup=False)
+
+
+def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+    """Pass the items through; on a terminal draw a bar with rate and time left meanwhile."""
+    if quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="dim")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=True) as progress:
+        yield from progress.track(items, total=total, description=label)
+
+
+def show(report: Report, render: Callable[[Any], Iterable[RenderableType]], *, as_json: bool) -> NoReturn:
+    """Print a verb's answer, as JSON or as ``render`` lays it out, its findings after it; leave with its exit code."""
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    else:
+        if not quiet:
+            terminal = out()
+            for part in render(report):
+                terminal.print(part)
+        show_findings(report.findings)
+    raise SystemExit(report.exit_code)
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """One line a finding, the gravest first; past a screenful they are counted by code instead."""
+    from rich.text import Text
+
+    order = list(Severity)
+    ranked = sorted(findings, key=lambda f: order.index(f.severity))
+    terminal = out()
+    for finding in ranked[:_SHOWN]:
+        place, _, rest = str(finding).partition(f" {finding.code} ")
+        terminal.print(Text.assemble(place, " ", (finding.code, _COLOUR[finding.severity]), " ", rest))
+    if rest_of := ranked[_SHOWN:]:
+        codes = ", ".join(f"{code} x {n}" for code, n in _count(f.code for f in rest_of).items())
+        terminal.print(f"... and {len(rest_of)} more: {codes} (--json lists all)", style="dim")
+
+
+def fail(error: SsdprepError | OSError) -> NoReturn:
+    """Say why the command could not run and what cures it; exit code 2."""
+    from rich.text import Text
+
+    if isinstance(error, SsdprepError):
+        text = Text.assemble(("error: ", "bold red"), error.message, "\n", ("  try: ", "bold green"), error.remedy)
+    else:
+        text = Text.assemble(("error: ", "bold red"), str(error))
+    err().print(text)
+    raise SystemExit(2)
+
+
+def run(app: Callable[[], Any]) -> NoReturn:
+    """Run a command-line app: errors become one line with their cure, tracebacks only with --debug."""
+    try:
+        app()
+    except (SsdprepError, OSError) as error:
+        if debug:
+            raise
+        if isinstance(error, BrokenPipeError):  # `ssdprep ... | head` is no error
+            sys.stderr.close()
+            raise SystemExit(0) from None
+        fail(error)
+    except KeyboardInterrupt:
+        err().print("interrupted - nothing is left half-written; run the same command again", style="bold red")
+        raise SystemExit(130) from None
+    raise SystemExit(0)
+
+
+def _count(items: Iterable[str]) -> dict[str, int]:
+    from collections import Counter
+
+    return dict(Counter(items).most_common())

@@ -1,0 +1,126 @@
+"""Bytes of an annotation -> its root element, whatever the encoding; nothing outside those bytes is ever touched."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from lxml import etree
+
+from ssdprep.record import Severity
+
+BROKEN, OTHER_ROOT, ENTITIES, ENCODING, ROOT_CASE = "VOC001", "VOC002", "VOC008", "VOC009", "VOC010"
+LIMIT = 64 * 2**20  # bytes; the largest real annotations are a thousand times smaller
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+Element = Any  # lxml's stubs lag behind lxml
+Report = Callable[[str, Severity, int, str, str], None]  # takes code, severity, line, message, remedy
+
+_RESTORE = "restore it from a backup or label the photo again; LabelImg would show no boxes and save over what is left"
+_REPLACE = "replace it by the annotation, or take it out of the folder"
+
+
+def number(text: str | None) -> float | None:
+    """A finite number as annotations write it, or None."""
+    if not text or "_" in text:  # float() takes 1_000, no other reader does
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def root_of(data: bytes, report: Report) -> Element | None:
+    """The ``<annotation>`` element without namespaces; None, and one finding that says why, where there is none."""
+    if len(data) > LIMIT:
+        report(BROKEN, Severity.ERROR, 0, f"is larger than {LIMIT >> 20} MB", "take it out of the folder")
+        return None
+    root = _parsed(data, report)
+    if root is None:
+        return None
+    if root.getroottree().docinfo.doctype and _has_entities(root):
+        remedy = "write the text itself instead of &name;, and delete the <!DOCTYPE>"
+        report(ENTITIES, Severity.ERROR, 1, "uses entities: refused, they can reach outside the file", remedy)
+        return None
+    return _named(root, report)
+
+
+def _parsed(data: bytes, report: Report) -> Element | None:
+    try:
+        return etree.fromstring(data, _parser(None))
+    except etree.XMLSyntaxError as error:
+        first = error
+    codec = _guess(data)
+    try:
+        root = etree.fromstring(data, _parser(codec))
+    except etree.XMLSyntaxError as second:
+        report(BROKEN, Severity.ERROR, *_diagnosis(data, first if codec == "utf-8" else second), _RESTORE)
+        return None
+    message = f"its encoding is not what it says: read as {codec}"
+    report(ENCODING, Severity.WARNING, 1, message, "check the class names; save the file as UTF-8")
+    return root
+
+
+@lru_cache
+def _parser(encoding: str | None) -> etree.XMLParser:
+    """Entities, DTD and network off, hard limits on: an annotation never reaches outside its own bytes."""
+    return etree.XMLParser(
+        encoding=encoding,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
+def _guess(data: bytes) -> str:
+    """The encoding of bytes that are not in the one they claim."""
+    if b"\0" in data[:4]:
+        return "utf-16" if data[:2] in UTF16_MARKS else "utf-16be" if data[0] == 0 else "utf-16le"
+    # Western accents stand alone between ASCII letters; Chinese bytes come in pairs of high ones.
+    candidates = ("utf-8", "gb18030") if re.search(rb"[\x80-\xff]{2}", data) else ("utf-8",)
+    for codec in candidates:
+        try:
+            data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        return codec
+    return "cp1252"
+
+
+def _diagnosis(data: bytes, error: etree.XMLSyntaxError) -> tuple[int, str]:
+    """The line where an XML breaks off, and how."""
+    if not data.strip():
+        return 0, "the file is empty"
+    detail = re.sub(r", line \d+, column \d+$", "", " ".join((error.msg or "").split()))
+    cut = "Premature end of data" in detail
+    return error.lineno or 0, ("the XML is cut short: " if cut else "broken XML: ") + (detail or "unreadable")
+
+
+def _has_entities(root: Element) -> bool:
+    dtd = root.getroottree().docinfo.internalDTD
+    declared = dtd is not None and next(iter(dtd.iterentities()), None) is not None
+    return declared or next(root.iter(etree.Entity), None) is not None
+
+
+def _named(root: Element, report: Report) -> Element | None:
+    """The root, namespaces dropped, if it is an ``<annotation>``."""
+    if "{" in root.tag:
+        for element in root.iter("{*}*"):
+            element.tag = etree.QName(element).localname
+    if root.tag == "annotation":
+        return root
+    if root.tag.lower() == "annotation":
+        message = f"the root is <{root.tag}>, not <annotation>"
+        report(ROOT_CASE, Severity.INFO, root.sourceline, message, "nothing to do here; other tools want it renamed")
+        return root
+    message = f"the root is <{root.tag}>: this is no LabelImg annotation"
+    report(OTHER_ROOT, Severity.ERROR, root.sourceline, message, _REPLACE)
+    return None

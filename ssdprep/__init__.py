@@ -25,7 +25,7 @@ _HOME = {
     "xml_to_csv": "formats.csv",
     "read_csv": "formats.csv",
     "split_folder": "split",
-    "augment_folder": "augment",
+    "augment_folder": "augmented",
     "image_augmentation": "augment",
     "write_tfrecords": "formats.tfrecord",
     "preview": "draw",

@@ -42,6 +42,13 @@ class TurnedChoice(StrEnum):
     CCW = "ccw"
 
 
+class FitChoice(StrEnum):
+    """What --fit takes."""
+
+    ELLIPSE = "ellipse"
+    CORNERS = "corners"
+
+
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; change nothing.")]
 
 
@@ -159,6 +166,9 @@ def augment(
     min_visibility: Annotated[
         float, typer.Option(min=0, max=1, help="Drop a box of which less than this share stays in the picture.")
     ] = 0.3,
+    fit: Annotated[
+        FitChoice, typer.Option(help="What a turned box encloses: the ellipse inscribed in it, or its corners.")
+    ] = FitChoice.ELLIPSE,
     seed: Seed = 0,
     jobs: Jobs = 0,
     json: Json = False,
@@ -166,7 +176,8 @@ def augment(
     debug: Debug = False,
 ) -> None:
     """Draw more training pictures from the photos, boxes moved along. Writes a complete new data set."""
-    from ssdprep.augment import Recipe, augment_folder
+    from ssdprep.augment import Recipe
+    from ssdprep.augmented import augment_folder
     from ssdprep.tables import augment_report
 
     recipe = Recipe(
@@ -181,6 +192,7 @@ def augment(
         contrast=contrast,
         brightness=brightness,
         min_visibility=min_visibility,
+        fit=fit.value,
     )
     report = augment_folder(data, out, recipe, copies=copies, seed=seed, jobs=jobs, track=console.track)
     console.show(report, augment_report, as_json=json)
@@ -193,7 +205,8 @@ def tfrecord(
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.  [default: DATA-tfrecord]")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="labels.txt or label_map.pbtxt that gives the ids.  [default: names, sorted]")
+        Path | None,
+        typer.Option("--labels", help="labels.txt or label_map.pbtxt that gives the ids.  [default: names, sorted]"),
     ] = None,
     shards: Annotated[int, typer.Option(min=0, help="Files for each split; 0: one for each 200 MB.")] = 0,
     json: Json = False,

@@ -1,0 +1,185 @@
+"""A new data set made from an old one: what goes into it, which part each photo is in, a folder that appears whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from ssdprep import boxes
+from ssdprep.record import Box, Dataset, Finding, Record, SsdprepError, Track, untracked
+
+HELD_OUT = ("val", "test")
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The photos of a data set that a new one can be made from: labelled, upright, every box on its photo."""
+
+    root: Path
+    records: tuple[Record, ...]
+    splits: dict[str, tuple[Record, ...]]  # as ImageSets/Main has them, these records only
+    unlabelled: int  # photos left out because they have no annotation
+    boxes_left_out: int  # boxes left out because they are not on their photo
+    findings: tuple[Finding, ...]
+
+    def parts(self) -> dict[str, tuple[Record, ...]]:
+        """What is for train, val and test; empty parts are left out. Without splits everything is for training.
+
+        Where no ``train`` is listed, ``trainval`` stands in, or every photo: without those that are held out.
+        """
+        held = {record for name in HELD_OUT for record in self.splits.get(name, ())}
+        rest = self.splits.get("trainval", self.records)
+        train = self.splits.get("train") or tuple(record for record in rest if record not in held)
+        parts = {"train": train, **{name: self.splits.get(name, ()) for name in HELD_OUT}}
+        return {name: records for name, records in parts.items() if records}
+
+    def name_of(self, record: Record) -> str:
+        """The photo's path below the folder, with slashes on every system."""
+        return record.path.relative_to(self.root).as_posix()
+
+
+def read_source(data: Path, *, track: Track = untracked) -> Source:
+    """Scan a folder for what a new data set can be made from. `SsdprepError` where nothing is left."""
+    from ssdprep.orient import to_upright
+    from ssdprep.scan import scan_folder
+
+    scanned = scan_folder(data, track=track)
+    upright = to_upright(scanned)
+    found = {record.path: record for record in upright.records if _complete(record)}
+    if not found:
+        raise SsdprepError(f"no photo of {data} has labels that can be used", f"ssdprep audit {data}")
+    placed = {path: on_photo(record) for path, record in found.items()}
+    return Source(
+        root=upright.root,
+        records=tuple(placed.values()),
+        splits=_splits(upright, placed),
+        unlabelled=sum(record.annotation is None for record in scanned.records),
+        boxes_left_out=sum(len(found[path].objects) - len(placed[path].objects) for path in found),
+        findings=upright.findings,
+    )
+
+
+def on_photo(record: Record) -> Record:
+    """The record with its boxes clipped to the photo; boxes of which no pixel is left are left out."""
+    assert record.size is not None
+    clipped = boxes.clip([thing.box for thing in record.objects], record.size)
+    pairs = zip(
+        record.objects, clipped.tolist(), (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=1.0), strict=True
+    )
+    return replace(record, objects=tuple(replace(thing, box=Box(*box)) for thing, box, side in pairs if side > 0))
+
+
+def folder_beside(data: Path, suffix: str) -> Path:
+    """DATA-suffix, beside DATA."""
+    whole = data.resolve()
+    return (
+        whole.with_name(f"{whole.name}-{suffix}")
+        if str(data) in (".", "..")
+        else data.with_name(f"{data.name}-{suffix}")
+    )
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder that appears whole or not at all: what is written into the yielded one becomes ``out`` at the end.
+
+    `SsdprepError` if ``out`` has something in it, or is being written by another process. After a kill the hidden
+    folder ``.NAME.partial`` is left beside it, and the next run that writes ``out`` removes that.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SsdprepError(f"{out} exists and is not empty", f"delete it, or name another folder: --out {out}-2")
+    partial = out.with_name(f".{out.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)
+    if not _is_mine(lock):
+        os.close(lock)
+        raise SsdprepError(f"another ssdprep is writing {out}", "wait until it is done")
+    try:
+        _empty(partial)
+        yield partial
+    except BaseException:
+        _empty(partial)
+        _release(lock, partial)
+        partial.rmdir()
+        raise
+    _release(lock, partial)
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
+
+
+def unique(names: Iterable[str], taken: set[str]) -> list[str]:
+    """The names, the later of two equal ones with -2, -3 ... behind it, also where only case tells them apart.
+
+    ``taken`` holds names in `str.casefold`; the new ones are added to it.
+    """
+    chosen = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"{name}-{number}"
+        taken.add(candidate.casefold())
+        chosen.append(candidate)
+    return chosen
+
+
+def printable(name: str) -> str:
+    """A file name that XML, a list with one name a line, and every system can hold."""
+    return "".join(letter if letter.isprintable() else "_" for letter in name)
+
+
+def merged(*found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """All findings; what two steps found on the same file under the same code is said once."""
+    first: dict[tuple[str, Path, int], Finding] = {}
+    for finding in chain(*found):
+        first.setdefault((finding.code, finding.path, finding.line), finding)
+    return tuple(first.values())
+
+
+def _complete(record: Record) -> bool:
+    return record.image is not None and record.annotation is not None and record.size is not None
+
+
+def _splits(dataset: Dataset, placed: dict[Path, Record]) -> dict[str, tuple[Record, ...]]:
+    return {
+        name: tuple(placed[record.path] for record in records if record.path in placed)
+        for name, records in dataset.splits.items()
+    }
+
+
+def _empty(folder: Path) -> None:
+    """Remove everything in a folder but its lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
+
+
+def _release(lock: int, folder: Path) -> None:
+    os.close(lock)
+    (folder / _LOCK).unlink()
+
+
+def _is_mine(lock: int) -> bool:
+    """Lock an open file for this process; False where another has it. The system frees it when a process ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

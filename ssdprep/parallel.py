@@ -1,0 +1,79 @@
+"""One function over many items on all cores: results in the order of the items, memory bounded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+from ssdprep.record import SsdprepError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AHEAD = 4  # tasks handed out for each worker: enough to keep it busy, few enough to bound memory
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int = 0, at_once: int = 1
+) -> Iterator[Result]:
+    """``function`` of every item, in the items' order, whatever the number of workers.
+
+    jobs: worker processes; 0: one for each core that this process may use; 1: none, the work is done here.
+    at_once: items that travel together, for work so short that the trip would cost more.
+    ``function`` must be importable by name (a `functools.partial` of such a one will do): workers are started fresh
+    on every system, so a script that calls this needs the usual ``if __name__ == "__main__":``.
+    """
+    workers = jobs or cores()
+    if workers == 1:
+        yield from map(function, items)
+        return
+    source = iter(items)
+    parcels = iter(lambda: list(islice(source, at_once)), [])
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    waiting: deque[Future[list[Result]]] = deque()
+    try:
+        for parcel in parcels:
+            waiting.append(pool.submit(_run, function, parcel))
+            if len(waiting) >= _AHEAD * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise SsdprepError(
+            "a worker process ended early: out of memory, or started from a script without a main guard",
+            "--jobs 1; in a script, call it under `if __name__ == '__main__':`",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _run(function: Callable[[Item], Result], parcel: list[Item]) -> list[Result]:
+    return [function(item) for item in parcel]
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # one core a worker; read when cv2 is imported
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -26,7 +26,7 @@ _HOME = {
     "read_csv": "formats.csv",
     "split_folder": "split",
     "augment_folder": "augmented",
-    "image_augmentation": "augment",
+    "image_augmentation": "on_the_fly",
     "write_tfrecords": "formats.tfrecord",
     "preview": "draw",
 }

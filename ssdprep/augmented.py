@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from ssdprep import derived, images
 from ssdprep.augment import Drawn, Recipe, augment_image, rng_for
+from ssdprep.faults import ImageFault
 from ssdprep.formats import voc
-from ssdprep.images import ImageFault
 from ssdprep.parallel import cores, in_order
 from ssdprep.record import Finding, Object, Record, Severity, Size, SsdprepError, Track, untracked
 
@@ -154,11 +154,8 @@ def _make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
     try:
         encoded = images.upright_bytes(path)
         pixels = images.read_upright(path)  # also where nothing is drawn: a photo that cannot be decoded has no use
-    except ImageFault as fault:
-        return Done(fault=Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy))
-    except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        return Done(fault=Finding(images.NO_IMAGE, Severity.ERROR, path, 0, message, "make it readable"))
+    except (ImageFault, OSError) as error:
+        return Done(fault=derived.damage(path, error))
     extension = ".jpg" if encoded.format == "JPEG" else ".png"
     _write(folder, task.stem, extension, encoded.data, objects, encoded.size)
     boxes, rows = [thing.name for thing in objects], []

@@ -12,7 +12,8 @@ from itertools import chain
 from pathlib import Path
 
 from ssdprep import boxes
-from ssdprep.record import Box, Dataset, Finding, Record, SsdprepError, Track, untracked
+from ssdprep.faults import NO_IMAGE, ImageFault
+from ssdprep.record import Box, Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
 
 HELD_OUT = ("val", "test")
 _LOCK = ".lock"
@@ -129,6 +130,13 @@ def unique(names: Iterable[str], taken: set[str]) -> list[str]:
         taken.add(candidate.casefold())
         chosen.append(candidate)
     return chosen
+
+
+def damage(path: Path, error: ImageFault | OSError) -> Finding:
+    """A photo that cannot be used, as a finding."""
+    if isinstance(error, ImageFault):
+        return Finding(error.code, Severity.ERROR, path, 0, error.message, error.remedy)
+    return Finding(NO_IMAGE, Severity.ERROR, path, 0, f"cannot be read: {error.strerror or error}", "make it readable")
 
 
 def printable(name: str) -> str:

@@ -1,0 +1,272 @@
+"""TFRecord shards of a data set, written, read back and compared. Needs TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ssdprep import __version__, derived, images
+from ssdprep.faults import ImageFault
+from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, read_file, serialise, shares_of
+from ssdprep.images import Encoded
+from ssdprep.labels import LabelMap, read_label_map, write_label_map
+from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.tensorflow import import_tensorflow
+
+__all__ = ["Stored", "TfrecordReport", "parse_example", "parse_spec", "read_tfrecords", "write_tfrecords"]
+
+NO_SPLITS, UNLISTED, LISTED_TWICE, NOT_DECODED = "TFR001", "TFR002", "TFR003", "TFR004"
+LABEL_MAP, MANIFEST = "label_map.pbtxt", "manifest.json"
+SHARD_BYTES = 200_000_000  # aimed at, where the number of shards is not given
+_MIX = 0  # seeds the order within a split: each shard holds a mix, and each run the same one
+_EACH = 25  # of the photos that pass through, TensorFlow decodes the first of a shard and then every so many
+
+
+@dataclass(frozen=True, slots=True)
+class TfrecordReport:
+    """What was written, and how it was checked."""
+
+    out: Path
+    splits: dict[str, dict[str, Any]]  # name -> images, negatives, boxes, classes, shards
+    labels: dict[str, int]
+    how: dict[str, int]  # photos by what was done to their bytes: passed through, turned without loss, transcoded
+    decoded: int  # photos that TensorFlow decoded to the stated size; all were read back and compared
+    unlabelled: int  # photos left out because they have no annotation
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a finding is an error."""
+        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        return {
+            "out": str(self.out),
+            "splits": self.splits,
+            "labels": self.labels,
+            "how": self.how,
+            "decoded": self.decoded,
+            "unlabelled": self.unlabelled,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+class Slot(NamedTuple):
+    """A photo's place: its shard's file name, and what names it there."""
+
+    split: str
+    file: str
+    source_id: str
+    record: Record
+
+
+class Written(NamedTuple):
+    """What went into a shard, to be compared with what comes out."""
+
+    slot: Slot
+    shares: np.ndarray[Any, np.dtype[np.float32]]
+    how: str
+    decoded: bool
+    sha256: str
+
+
+def write_tfrecords(
+    data: Path | str,
+    out: Path | str | None = None,
+    *,
+    labels: Path | str | None = None,
+    shards: int = 0,
+    track: Track = untracked,
+) -> TfrecordReport:
+    """Write ``{train,val,test}-00000-of-00004.tfrecord``, ``label_map.pbtxt`` and ``manifest.json`` into a new folder.
+
+    Every labelled photo of a split goes in, upright: its own bytes where they are an upright RGB JPEG or PNG. Photos
+    are mixed, in an order that never changes: the same folder gives the same bytes. Every shard is read back, its CRCs
+    checked, every box and every photo's hash compared; TensorFlow decodes each transcoded photo, the first of each
+    shard and each 25th. A damaged photo becomes a finding. ``out`` (default: DATA-tfrecord, beside DATA) appears whole
+    or not at all.
+
+    labels: a file that gives the ids; default: the names in use, sorted, from 1. shards: files for each split; 0: one
+    for each 200 MB. Raises `SsdprepError` for a class that ``labels`` does not hold, an ``out`` that is not empty,
+    a folder without a usable photo, and where what is read back differs.
+    """
+    if shards < 0:
+        raise ValueError(f"shards must be 0 or more, not {shards}")
+    data = Path(data)
+    out = derived.folder_beside(data, "tfrecord") if out is None else Path(out)
+    source = derived.read_source(data, track=track)
+    label_map = _label_map(source, Path(labels) if labels else None)
+    parts = source.parts()
+    slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards)]
+    with derived.new_folder(out) as folder:
+        made = list(_write_shards(folder, track(slots, "writing", len(slots)), label_map))
+        written = [each for each in made if isinstance(each, Written)]
+        write_label_map(folder / LABEL_MAP, label_map)
+        manifest = _manifest(folder, source, label_map, slots, written)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return TfrecordReport(
+        out=out,
+        splits=manifest["splits"],
+        labels=manifest["labels"],
+        how=manifest["how"],
+        decoded=sum(each.decoded for each in written),
+        unlabelled=source.unlabelled,
+        findings=derived.merged(
+            source.findings, _remarks(source, parts), (each for each in made if isinstance(each, Finding))
+        ),
+    )
+
+
+def read_tfrecords(folder: Path | str, split: str | None = None) -> Iterator[tuple[str, Stored]]:
+    """Split and photo, one after the other, of a folder that `write_tfrecords` wrote: plain values, no tensors.
+
+    split: only this one. Raises `SsdprepError` for another folder or a damaged shard.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SsdprepError(f"{folder} holds no TFRecords of ssdprep: {error}", "ssdprep tfrecord DATA") from error
+    for name, part in manifest["splits"].items():
+        for shard in part["shards"] if split in (None, name) else ():
+            for stored in read_file(folder / shard["file"]):
+                yield name, stored
+
+
+def _label_map(source: derived.Source, path: Path | None) -> LabelMap:
+    names = {thing.name for record in source.records for thing in record.objects}
+    label_map = read_label_map(path) if path else LabelMap.from_names(names)
+    for name in sorted(names):
+        label_map.id_of(name)  # an unknown class stops the run before anything is written
+    return label_map
+
+
+def _slots(split: str, records: Sequence[Record], source: derived.Source, count: int) -> list[Slot]:
+    """The photos of a split, mixed and dealt out to its shards, shard by shard."""
+    if not count:
+        count = -(-sum(record.path.stat().st_size for record in records) // SHARD_BYTES)
+    count = min(max(count, 1), len(records))
+    mixed = [records[i] for i in np.random.default_rng(_MIX).permutation(len(records))]
+    return [
+        Slot(split, f"{split}-{k:05d}-of-{count:05d}.tfrecord", source.name_of(record), record)
+        for k in range(count)
+        for record in mixed[k::count]
+    ]
+
+
+def _write_shards(folder: Path, slots: Iterable[Slot], labels: LabelMap) -> Iterator[Written | Finding]:
+    """Write one shard after the other; compare each while the system still has it in memory."""
+    tf = import_tensorflow()
+    for file, group in groupby(slots, key=attrgetter("file")):
+        made = []
+        with tf.io.TFRecordWriter(str(folder / file)) as writer:
+            for number, slot in enumerate(group):
+                try:
+                    encoded = images.upright_bytes(slot.record.path)
+                    decoded = encoded.how == "transcoded" or number % _EACH == 0
+                    if decoded:
+                        _decode(encoded)
+                except (ImageFault, OSError) as fault:
+                    yield derived.damage(slot.record.path, fault)
+                    continue
+                writer.write(serialise(slot.source_id, encoded, slot.record.objects, labels))
+                digest = hashlib.sha256(encoded.data).hexdigest()
+                made.append(Written(slot, shares_of(slot.record.objects, encoded.size), encoded.how, decoded, digest))
+        _compare(folder / file, made, labels)
+        yield from made
+
+
+def _decode(encoded: Encoded) -> None:
+    """`ImageFault` unless TensorFlow decodes these bytes to the stated size."""
+    tf = import_tensorflow()
+    remedy = "save the photo anew in an image editor"
+    try:
+        shape = tuple(tf.io.decode_image(encoded.data, channels=3, expand_animations=False).shape)
+    except tf.errors.OpError as error:
+        raise ImageFault(NOT_DECODED, f"TensorFlow cannot decode it: {error.message}", remedy) from error
+    if shape != (encoded.size.height, encoded.size.width, 3):
+        raise ImageFault(NOT_DECODED, f"TensorFlow decodes it to {shape}, not to {encoded.size}", remedy)
+
+
+def _compare(path: Path, made: Sequence[Written], labels: LabelMap) -> None:
+    """`SsdprepError` unless a shard holds exactly what was written: names, ids, boxes, bytes."""
+    remedy = "check the disk and run it again"
+    count = 0
+    for wrote, stored in zip(made, read_file(path), strict=False):
+        same = (
+            stored.source_id == wrote.slot.source_id
+            and stored.ids == tuple(labels.id_of(thing.name) for thing in wrote.slot.record.objects)
+            and np.array_equal(stored.boxes, wrote.shares)
+            and hashlib.sha256(stored.encoded).hexdigest() == stored.sha256 == wrote.sha256
+        )
+        if not same:
+            raise SsdprepError(f"{path.name}: {wrote.slot.source_id} does not read back as it was written", remedy)
+        count += 1
+    if count != len(made):
+        raise SsdprepError(f"{path.name}: {len(made)} photos were written, {count} read back", remedy)
+
+
+def _manifest(
+    folder: Path, source: derived.Source, labels: LabelMap, slots: Sequence[Slot], written: Sequence[Written]
+) -> dict[str, Any]:
+    """All that a reader, or a person, wants to know of the shards without opening them."""
+    files = {slot.file: slot.split for slot in slots}
+    return {
+        "written_by": {"ssdprep": __version__, "tensorflow": import_tensorflow().__version__},
+        "source": source.root.resolve().name,
+        "label_map": LABEL_MAP,
+        "labels": {name: labels.id_of(name) for name in labels.names},
+        "splits": {split: _part(folder, split, files, written) for split in dict.fromkeys(files.values())},
+        "how": dict(Counter(each.how for each in written)),
+        "photos": [
+            {"source_id": each.slot.source_id, "file": each.slot.file, "how": each.how, "sha256": each.sha256}
+            for each in written
+        ],
+    }
+
+
+def _part(folder: Path, split: str, files: dict[str, str], written: Sequence[Written]) -> dict[str, Any]:
+    mine = [each for each in written if each.slot.split == split]
+    names = [thing.name for each in mine for thing in each.slot.record.objects]
+    counts = Counter(each.slot.file for each in mine)
+    return {
+        "images": len(mine),
+        "negatives": sum(not each.slot.record.objects for each in mine),
+        "boxes": len(names),
+        "classes": dict(sorted(Counter(names).items())),
+        "shards": [_shard(folder / file, counts[file]) for file, of in files.items() if of == split],
+    }
+
+
+def _shard(path: Path, count: int) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, "images": count, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> Iterator[Finding]:
+    """What the splits do not say, or say twice."""
+    if not source.splits:
+        remedy = f"nothing, if that is meant; else ssdprep split {source.root}"
+        yield Finding(
+            NO_SPLITS, Severity.INFO, source.root, 0, "there are no splits: every photo goes to train", remedy
+        )
+    times = Counter(record.path for records in parts.values() for record in records)
+    for record in source.records:
+        if times[record.path] == 0:
+            remedy = f"ssdprep split {source.root} --force"
+            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", remedy)
+        elif times[record.path] > 1:
+            where = " and ".join(name for name, records in parts.items() if record in records)
+            remedy = "take it out of one of the lists: a detector must not be judged on what it has learnt"
+            yield Finding(LISTED_TWICE, Severity.WARNING, record.path, 0, f"is in {where}", remedy)

@@ -1,0 +1,118 @@
+"""What is wrong with labels that can be read: boxes off the photo, twice the same box, names that nearly agree."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from unicodedata import normalize
+
+from ssdprep.record import Box, Finding, Object, Record, Severity, Size
+
+OUTSIDE, OVERHANGS, DUPLICATE, TWO_CLASSES, THIN, NEAR_NAMES = (
+    "VOC016",
+    "VOC017",
+    "VOC018",
+    "VOC019",
+    "VOC020",
+    "VOC021",
+)
+
+ROUNDING = 2  # pixels by which <size> may differ from the photo without meaning another one (docs/exif.md)
+_THIN = 2.0  # pixels; nothing narrower survives the way into a network's input
+_SLACK = 1e-3  # pixels; floats that other tools wrote
+
+
+def frames(record: Record) -> tuple[Size, ...]:
+    """The sizes of the photo in which its boxes may have been drawn; empty where nothing is known.
+
+    The stored and the upright frame; only one of them where ``<size>`` says which; ``<size>`` where there is no photo.
+    """
+    labelled, stored, upright = record.labelled_size, record.stored_size, record.size
+    if stored is None or upright is None:
+        return (labelled,) if labelled else ()
+    both = (stored, upright)
+    if labelled is None:
+        return both
+    agreeing = tuple(size for size in both if _agree(size, labelled))
+    # A photo that was turned by some tool without a tag: fix-exif asks which way.
+    return agreeing or ((labelled,) if _agree(stored.swapped, labelled) else ())
+
+
+def check(record: Record) -> Iterator[Finding]:
+    """The findings of one record."""
+    if record.annotation is None or not record.objects:
+        return
+    sizes = frames(record)
+    seen: dict[Box, Object] = {}
+    for thing in record.objects:
+        yield from _place(record, thing, sizes)
+        other = seen.setdefault(thing.box, thing)
+        if other is not thing:
+            yield _twice(record, other, thing)
+
+
+def near_names(records: Iterable[Record]) -> Iterator[Finding]:
+    """Class names that differ in case or blanks only: one finding for each rarer spelling, where it first occurs."""
+    counts: Counter[str] = Counter()
+    first: dict[str, tuple[Record, Object]] = {}
+    for record in records:
+        for thing in record.objects:
+            counts[thing.name] += 1
+            first.setdefault(thing.name, (record, thing))
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in counts:
+        alike[re.sub(r"[\s_-]+", "", normalize("NFKC", name).casefold())].append(name)
+    for names in alike.values():
+        usual, *rarer = sorted(names, key=lambda name: (-counts[name], name))
+        for name in rarer:
+            record, thing = first[name]
+            message = f"class {name!r} ({counts[name]} boxes) is nearly {usual!r} ({counts[usual]} boxes)"
+            yield _finding(NEAR_NAMES, Severity.WARNING, record, thing, message, "give both the same name")
+
+
+def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Finding]:
+    """Is the box on the photo, and large enough to be learnt?"""
+    box, what = thing.box, _shown(thing)
+    width, height = box.xmax - box.xmin, box.ymax - box.ymin
+    if min(width, height) < _THIN:
+        message = f"{what} is {width:g} x {height:g} pixels"
+        yield _finding(
+            THIN, Severity.WARNING, record, thing, message, "a slip of the mouse? Draw it again, or delete it"
+        )
+    if not sizes or any(_inside(box, size) for size in sizes):
+        return
+    size = sizes[-1]
+    if box.xmax <= 0 or box.ymax <= 0 or box.xmin >= size.width or box.ymin >= size.height:
+        message = f"{what} lies wholly outside of the {size} photo"
+        yield _finding(OUTSIDE, Severity.ERROR, record, thing, message, "draw it again, or delete it")
+    else:
+        message = f"{what} reaches over the border of the {size} photo"
+        yield _finding(
+            OVERHANGS, Severity.WARNING, record, thing, message, "nothing to do here: it is cut at the border"
+        )
+
+
+def _twice(record: Record, other: Object, thing: Object) -> Finding:
+    if other.name == thing.name:
+        message = f"{_shown(thing)} is there twice, first in line {other.line}"
+        return _finding(DUPLICATE, Severity.WARNING, record, thing, message, "delete one of them")
+    message = f"{_shown(thing)} is the very box of {other.name!r} in line {other.line}"
+    return _finding(TWO_CLASSES, Severity.WARNING, record, thing, message, "keep the right class")
+
+
+def _finding(code: str, severity: Severity, record: Record, thing: Object, message: str, remedy: str) -> Finding:
+    return Finding(code, severity, record.annotation or record.path, thing.line, message, remedy)
+
+
+def _shown(thing: Object) -> str:
+    return f"{thing.name!r} at " + " ".join(f"{edge:g}" for edge in thing.box)
+
+
+def _inside(box: Box, size: Size) -> bool:
+    low, high = -_SLACK, _SLACK
+    return box.xmin >= low and box.ymin >= low and box.xmax <= size.width + high and box.ymax <= size.height + high
+
+
+def _agree(one: Size, other: Size) -> bool:
+    return abs(one.width - other.width) <= ROUNDING and abs(one.height - other.height) <= ROUNDING

@@ -1,0 +1,180 @@
+"""A folder -> Dataset: which annotation belongs to which photo, what they say, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ssdprep import images
+from ssdprep.checks import check, near_names
+from ssdprep.formats import voc
+from ssdprep.imagesets import read_lists
+from ssdprep.pairing import Pairing, pair
+from ssdprep.parallel import in_order
+from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.walk import Names, folded, walk
+
+NO_PHOTO, NO_ANNOTATION, SECOND, AMBIGUOUS, ONE_KIND = "PAIR001", "PAIR002", "PAIR003", "PAIR004", "PAIR007"
+WRONG_EXTENSION, WRONG_ORIENTATION, UNREADABLE = "IMG011", "IMG012", "IMG013"
+
+_EXTENSIONS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # two JPEGs in one file, as some phones write them
+    "PNG": (".png",),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+}
+_AT_ONCE = 256  # annotations that travel to a worker together
+
+Read = tuple[voc.Annotation | None, tuple[Finding, ...]]
+Probed = tuple[images.Probe | None, tuple[Finding, ...]]
+
+
+def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Dataset:
+    """Read every photo's header and every annotation below a folder. Never raises on what the files hold.
+
+    Hidden files and folders are passed over, links are not followed out of ``root``. Records come in the order of
+    their paths, the same on every system. What cannot be trusted is not in them, and a finding says why: a photo whose
+    annotation is broken, of no use in any object, or one of several is neither labelled nor free of objects.
+
+    jobs: worker processes for the annotations; worth it above some ten thousand (0: one for each core).
+    `SsdprepError` where ``root`` is no readable folder, or holds neither photos nor XML.
+    """
+    root = Path(root)
+    names = walk(root)
+    if not (names.photos or names.annotations or names.findings):
+        raise SsdprepError(f"no photos and no XML below {root}", "name the folder that holds your photos")
+    annotations = _read_all(root, names.annotations, track, jobs)
+    probes = _probe_all(root, names.photos, track)
+    filenames = {name: voc.base_name(read.filename) for name, (read, _) in annotations.items() if read}
+    pairing = pair(names.photos, names.annotations, filenames)
+    records = _records(root, names, pairing, annotations, probes)
+    lists = read_lists(root, names.lists, names.photos, records)
+    findings = [
+        *names.findings,
+        *_pairing_findings(root, names, pairing),
+        *(finding for _, found in (*probes.values(), *annotations.values()) for finding in found),
+        *(finding for record in records.values() for finding in check(record)),
+        *near_names(records.values()),
+        *lists.findings,
+    ]
+    splits = {name: tuple(records[photo] for photo in photos) for name, photos in lists.splits.items()}
+    findings.sort(key=lambda finding: (str(finding.path), finding.line, finding.code))
+    return Dataset(root, tuple(records.values()), tuple(findings), splits)
+
+
+def _read_all(root: Path, names: Sequence[str], track: Track, jobs: int) -> dict[str, Read]:
+    paths = [root / name for name in names]
+    answers = in_order(voc.read, paths, jobs=jobs, at_once=_AT_ONCE)
+    return dict(zip(names, track(answers, "Reading annotations", len(names)), strict=True))
+
+
+def _probe_all(root: Path, names: Sequence[str], track: Track) -> dict[str, Probed]:
+    return {name: _probe(root, name) for name in track(names, "Reading headers", len(names))}
+
+
+def _probe(root: Path, name: str) -> Probed:
+    """The header of a photo, and what is wrong with it."""
+    path = root / name
+    try:
+        probe = images.probe(path)
+    except images.ImageFault as fault:
+        return None, (Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy),)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        remedy = "make it readable, or take it out of the folder"
+        return None, (Finding(UNREADABLE, Severity.ERROR, path, 0, message, remedy),)
+    return probe, tuple(_header_findings(path, probe))
+
+
+def _header_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
+    fitting = _EXTENSIONS.get(probe.format)
+    if fitting and path.suffix.lower() not in fitting:
+        message = f"this is a {probe.format} file, not what {path.suffix} says: LabelImg and others cannot open it"
+        remedy = f"rename it to {path.stem}{fitting[0]}"
+        yield Finding(WRONG_EXTENSION, Severity.WARNING, path, 0, message, remedy)
+    if not 1 <= probe.orientation <= 8:
+        message = f"EXIF orientation {probe.orientation} is not one of 1..8: taken as upright"
+        yield Finding(WRONG_ORIENTATION, Severity.INFO, path, 0, message, "nothing to do; every reader ignores it")
+
+
+def _records(
+    root: Path, names: Names, pairing: Pairing, annotations: dict[str, Read], probes: dict[str, Probed]
+) -> dict[str, Record]:
+    """A record for every photo and every annotation that can be trusted, by the name that stands for it."""
+    annotation_of = {photo: annotation for annotation, photo in pairing.photo_of.items()}
+    settled, withheld = pairing.settled, pairing.withheld
+    lone = [(None, name) for name in names.annotations if name not in settled]
+    photos = [(name, annotation_of.get(name)) for name in names.photos if name not in withheld]
+    records = {}
+    for photo, annotation in sorted([*photos, *lone], key=lambda both: _order(both[0] or both[1] or "")):
+        record = _record(root, photo, annotation, annotations, probes)
+        if record is not None:
+            records[photo or annotation or ""] = record
+    return records
+
+
+def _record(
+    root: Path,
+    photo: str | None,
+    annotation: str | None,
+    annotations: dict[str, Read],
+    probes: dict[str, Probed],
+) -> Record | None:
+    read = annotations[annotation][0] if annotation else voc.Annotation()
+    if read is None or (read.left_out and not read.objects):
+        return None
+    probe = probes[photo][0] if photo else None
+    return Record(
+        image=root / photo if photo else None,
+        annotation=root / annotation if annotation else None,
+        objects=read.objects,
+        stored_size=probe.size if probe else None,
+        orientation=probe.orientation if probe else 1,
+        labelled_size=read.labelled_size,
+        filename=read.filename,
+    )
+
+
+def _order(name: str) -> tuple[str, str]:
+    return folded(name), name
+
+
+def _pairing_findings(root: Path, names: Names, pairing: Pairing) -> Iterator[Finding]:
+    """Photos without annotation, annotations without photo, and those that are one too many."""
+    for annotation, photo in pairing.second.items():
+        message = f"a second annotation of {photo}, which has another: not read"
+        yield Finding(SECOND, Severity.ERROR, root / annotation, 0, message, "keep the right one, delete the other")
+    for photo, rivals in pairing.rivals.items():
+        message = f"several annotations claim it: {', '.join(rivals)}"
+        yield Finding(SECOND, Severity.ERROR, root / photo, 0, message, "keep the right one, delete the others")
+    for annotation, photos in pairing.ambiguous.items():
+        message = f"may belong to any of {', '.join(photos[:4])}{' ...' if len(photos) > 4 else ''}"
+        remedy = "put it beside its photo, under the same name, and take the others away"
+        yield Finding(AMBIGUOUS, Severity.ERROR, root / annotation, 0, message, remedy)
+    yield from _lonely(root, names, pairing)
+
+
+def _lonely(root: Path, names: Names, pairing: Pairing) -> Iterator[Finding]:
+    if not names.photos or not names.annotations:
+        if names.annotations:
+            message = f"{len(names.annotations)} annotations and not one photo: sizes and frames are not checked"
+            yield Finding(ONE_KIND, Severity.WARNING, root, 0, message, "put the photos into this folder too")
+        elif names.photos:
+            message = f"{len(names.photos)} photos and not one annotation"
+            remedy = "label them in LabelImg, or name the folder that holds both"
+            yield Finding(ONE_KIND, Severity.WARNING, root, 0, message, remedy)
+        return
+    settled = pairing.settled
+    for annotation in names.annotations:
+        if annotation not in settled:
+            message = "no photo belongs to it, neither by its own name nor by <filename>"
+            yield Finding(NO_PHOTO, Severity.ERROR, root / annotation, 0, message, "bring the photo back, or delete it")
+    paired = {*pairing.photo_of.values(), *pairing.withheld}
+    for photo in names.photos:
+        if photo not in paired:
+            message = "no annotation belongs to it: not used"
+            remedy = "label it; or save it without boxes in LabelImg if it shows nothing"
+            yield Finding(NO_ANNOTATION, Severity.WARNING, root / photo, 0, message, remedy)

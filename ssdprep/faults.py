@@ -1,0 +1,25 @@
+"""What can be wrong with a photo file: the one exception of `images`, and its codes."""
+
+from __future__ import annotations
+
+EMPTY = "IMG001"
+NO_IMAGE = "IMG002"
+CUT_SHORT = "IMG003"
+DAMAGED = "IMG004"
+NOT_TURNABLE = "IMG005"
+NOT_EIGHT_BIT = "IMG006"
+
+_COPY_AGAIN = "copy the photo from its source again, or delete it and its annotation"
+
+
+class ImageFault(Exception):  # noqa: N818 - a fault of the file, not of the program
+    """A photo that cannot be used: what is wrong with it, and what cures it. Callers make it a `Finding`."""
+
+    def __init__(self, code: str, message: str, remedy: str = _COPY_AGAIN) -> None:
+        super().__init__(code, message, remedy)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message} - {self.remedy}"

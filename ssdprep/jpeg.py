@@ -16,6 +16,7 @@ from PIL import Image
 
 from ssdprep import metadata
 from ssdprep.faults import CUT_SHORT, DAMAGED, NOT_TURNABLE, ImageFault
+from ssdprep.metadata import Edit
 from ssdprep.record import Size
 from ssdprep.turn import JPEG_OPS, TRANSPOSES
 
@@ -135,8 +136,8 @@ def turned_pixels(data: bytes, orientation: int) -> bytes | None:
         return None
 
 
-def rewrite(data: bytes, orientation: int, *, strip_gps: bool = False) -> Rewritten:
-    """A JPEG file with its pixels turned as ``orientation`` (1..8) says and its tag set to 1; 1 turns nothing.
+def rewrite(data: bytes, edit: Edit) -> Rewritten:
+    """A JPEG file with its pixels turned and its metadata edited; the very same bytes where that changes nothing.
 
     Every segment is kept, and so is what follows the picture; further pictures of the file are turned alike.
     Raises `ImageFault` for a file that cannot be taken apart, or whose pixel data is cut short or damaged.
@@ -144,9 +145,9 @@ def rewrite(data: bytes, orientation: int, *, strip_gps: bool = False) -> Rewrit
     first = split(data)
     mpf, base = _index(data, first)
     others = _companions(data, mpf, base, first.end)
-    turned = [_rewrite_picture(data[start:end], orientation, strip_gps) for start, end in others]
+    turned = [_rewrite_picture(data[start:end], edit) for start, end in others]
     lengths = {end - start: len(new.data) for (start, end), new in zip(others, turned, strict=True)}
-    picture = _rewrite_picture(data[: first.end], orientation, strip_gps, lengths)
+    picture = _rewrite_picture(data[: first.end], edit, lengths)
     parts, places, cursor = [picture.data], [0], first.end
     for (start, end), new in zip(others, turned, strict=True):
         parts.append(data[cursor:start])
@@ -157,7 +158,7 @@ def rewrite(data: bytes, orientation: int, *, strip_gps: bool = False) -> Rewrit
     if others:
         sizes = [len(part.data) for part in (picture, *turned)]
         parts[0] = _with_index(parts[0], sizes, places)
-    notes = [f"{len(others) + 1} pictures in one file, all turned alike"] if others and orientation != 1 else []
+    notes = [f"{len(others) + 1} pictures in one file, all turned alike"] if others and edit.turned else []
     if trailing := len(data[cursor:].rstrip(b"\0")):
         notes.append(f"{trailing} bytes behind the picture were kept as they are")
     return Rewritten(b"".join(parts), picture.lossless and all(new.lossless for new in turned), tuple(notes))
@@ -196,21 +197,19 @@ def _end_of_scans(data: bytes, at: int) -> int:
     raise ImageFault(CUT_SHORT, "the file ends before its last pixel")
 
 
-def _rewrite_picture(
-    data: bytes, orientation: int, strip_gps: bool, lengths: dict[int, int] | None = None
-) -> Rewritten:
+def _rewrite_picture(data: bytes, edit: Edit, lengths: dict[int, int] | None = None) -> Rewritten:
     """One picture with its pixels turned; ``lengths``: of the further pictures, old to new, as XMP notes them."""
     before = split(data)
-    edited = [_edited(segment, orientation, strip_gps, lengths or {}) for segment in before.segments]
+    edited = [_edited(segment, edit, lengths or {}) for segment in before.segments]
     around = [segment for segment in edited if segment is not None]
-    if orientation == 1:
+    if not edit.turned:
         after = before._replace(segments=tuple(around))
         return Rewritten(data if after.segments == before.segments else after.data, lossless=True)
     marker = before.frame.marker
     try:
         coded = turbojpeg.transform(
             data,
-            op=JPEG_OPS[orientation],
+            op=JPEG_OPS[edit.orientation],
             copynone=True,
             optimize=True,
             progressive=marker in _PROGRESSIVE,
@@ -218,7 +217,7 @@ def _rewrite_picture(
         )
     except RuntimeError:
         verify(data)
-        picture = split(_encoded_again(before, orientation))
+        picture = split(_encoded_again(before, edit.orientation))
         kept = [segment for segment in around if _is_metadata(segment) and segment.marker != _APP14]
         own = [segment for segment in picture.segments if not _is_metadata(segment) or segment.marker == _APP14]
         return Rewritten(picture._replace(segments=(*kept, *own)).data, lossless=False)
@@ -232,24 +231,20 @@ def _is_metadata(segment: Segment) -> bool:
     return _APP0 <= segment.marker <= _APP15 or segment.marker == _COM
 
 
-def _edited(segment: Segment, orientation: int, strip_gps: bool, lengths: dict[int, int]) -> Segment | None:
+def _edited(segment: Segment, edit: Edit, lengths: dict[int, int]) -> Segment | None:
     """A segment of metadata as it must read once the pixels are turned; None: it must go."""
     marker, payload = segment
-    turned, swapped = orientation != 1, orientation >= 5
     if marker == _APP1 and payload.startswith(_EXIF):
-        block = metadata.upright_exif(payload[len(_EXIF) :], turned=turned, swapped=swapped)
-        payload = _EXIF + (metadata.exif_without_gps(block) if strip_gps else block)
+        payload = _EXIF + edit.exif(payload[len(_EXIF) :])
     elif marker == _APP1 and payload.startswith(_XMP):
-        packet = metadata.upright_xmp(payload[len(_XMP) :], swapped=swapped)
-        packet = metadata.xmp_with_lengths(packet, lengths)
-        packet = metadata.xmp_without_gps(packet) if strip_gps else packet
+        packet = metadata.xmp_with_lengths(edit.xmp(payload[len(_XMP) :]), lengths)
         payload = _XMP + packet if len(packet) <= _LONGEST - len(_XMP) else payload
-    elif marker == _APP13 and turned and payload.startswith(_PHOTOSHOP):
+    elif marker == _APP13 and edit.turned and payload.startswith(_PHOTOSHOP):
         payload = _PHOTOSHOP + metadata.photoshop_without_thumbnail(payload[len(_PHOTOSHOP) :])
-    elif marker == _APP0 and turned and payload.startswith(b"JFXX\0"):
+    elif marker == _APP0 and edit.turned and payload.startswith(b"JFXX\0"):
         return None  # nothing but a thumbnail
-    elif marker == _APP0 and turned and payload.startswith(b"JFIF\0") and len(payload) >= 14:
-        density = payload[10:12] + payload[8:10] if swapped else payload[8:12]
+    elif marker == _APP0 and edit.turned and payload.startswith(b"JFIF\0") and len(payload) >= 14:
+        density = payload[10:12] + payload[8:10] if edit.swapped else payload[8:12]
         payload = payload[:8] + density + b"\0\0"  # no thumbnail
     return Segment(marker, payload)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssdprep import derived, images
-from ssdprep.augment import Drawn, Recipe, augment_image, rng_for
+from ssdprep.augment import Augmented, Drawn, Recipe, augment_image, rng_for
 from ssdprep.faults import ImageFault
 from ssdprep.formats import voc
 from ssdprep.parallel import cores, in_order
@@ -120,7 +120,7 @@ def augment_folder(
         _make_folders(folder)
         work = partial(_make, folder=folder, recipe=recipe, seed=seed)
         workers = jobs or min(cores(), 1 + len(tasks) * copies // _WORTH_A_WORKER)
-        done = list(track(in_order(work, tasks, jobs=workers, at_once=4), "drawing", len(tasks)))
+        done = list(track(in_order(work, tasks, jobs=workers, at_once=4), "Drawing pictures", len(tasks)))
         _write_table(folder / "augmentation.csv", chain.from_iterable(each.rows for each in done))
         written = [task for task, each in zip(tasks, done, strict=True) if each.fault is None]
         splits = _write_splits(folder / SPLITS, source, written)
@@ -153,20 +153,25 @@ def _make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
     path, objects = task.record.path, task.record.objects
     try:
         encoded = images.upright_bytes(path)
-        pixels = images.read_upright(path)  # also where nothing is drawn: a photo that cannot be decoded has no use
+        pixels = images.read_upright(path)
     except (ImageFault, OSError) as error:
         return Done(fault=derived.damage(path, error))
     extension = ".jpg" if encoded.format == "JPEG" else ".png"
     _write(folder, task.stem, extension, encoded.data, objects, encoded.size)
-    boxes, rows = [thing.name for thing in objects], []
+    names, rows = [thing.name for thing in objects], []
     for copy, name in enumerate(task.copies, 1):
         picture = augment_image(pixels, objects, recipe, rng_for(seed, task.source, copy))
         _write(folder, name, ".jpg", images.encode_jpeg(picture.image), picture.objects, encoded.size)
-        boxes.extend(thing.name for thing in picture.objects)
-        counts = {"boxes": len(objects), "kept": len(picture.objects), "dropped": len(objects) - len(picture.objects)}
-        applied = {key: int(value) if isinstance(value, bool) else value for key, value in picture.applied.items()}
-        rows.append({"picture": f"{name}.jpg", "source": task.source, "copy": copy, **counts, **applied})
-    return Done(encoded.how, tuple(rows), tuple(boxes))
+        names.extend(thing.name for thing in picture.objects)
+        rows.append(_row(f"{name}.jpg", task.source, copy, len(objects), picture))
+    return Done(encoded.how, tuple(rows), tuple(names))
+
+
+def _row(picture: str, source: str, copy: int, boxes: int, drawn: Augmented) -> dict[str, Any]:
+    """A line of augmentation.csv."""
+    kept = len(drawn.objects)
+    applied = {key: int(value) if isinstance(value, bool) else value for key, value in drawn.applied.items()}
+    return dict(zip(COLUMNS, (picture, source, copy, boxes, kept, boxes - kept), strict=False)) | applied
 
 
 def _write(folder: Path, stem: str, extension: str, data: bytes, objects: Sequence[Object], size: Size) -> None:

@@ -12,10 +12,11 @@ from itertools import chain
 from pathlib import Path
 
 from ssdprep import boxes
-from ssdprep.faults import NO_IMAGE, ImageFault
+from ssdprep.faults import ImageFault
 from ssdprep.record import Box, Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
 
 HELD_OUT = ("val", "test")
+UNREADABLE = "IMG013"  # as scan has it
 _LOCK = ".lock"
 
 
@@ -136,7 +137,8 @@ def damage(path: Path, error: ImageFault | OSError) -> Finding:
     """A photo that cannot be used, as a finding."""
     if isinstance(error, ImageFault):
         return Finding(error.code, Severity.ERROR, path, 0, error.message, error.remedy)
-    return Finding(NO_IMAGE, Severity.ERROR, path, 0, f"cannot be read: {error.strerror or error}", "make it readable")
+    message = f"cannot be read: {error.strerror or error}"
+    return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
 
 
 def printable(name: str) -> str:

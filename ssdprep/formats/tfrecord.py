@@ -24,7 +24,7 @@ from ssdprep.tensorflow import import_tensorflow
 
 __all__ = ["Stored", "TfrecordReport", "parse_example", "parse_spec", "read_tfrecords", "write_tfrecords"]
 
-NO_SPLITS, UNLISTED, LISTED_TWICE, NOT_DECODED = "TFR001", "TFR002", "TFR003", "TFR004"
+NO_SPLITS, UNLISTED, NOT_DECODED = "TFR001", "TFR002", "TFR003"
 LABEL_MAP, MANIFEST = "label_map.pbtxt", "manifest.json"
 SHARD_BYTES = 200_000_000  # aimed at, where the number of shards is not given
 _MIX = 0  # seeds the order within a split: each shard holds a mix, and each run the same one
@@ -109,7 +109,7 @@ def write_tfrecords(
     parts = source.parts()
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards)]
     with derived.new_folder(out) as folder:
-        made = list(_write_shards(folder, track(slots, "writing", len(slots)), label_map))
+        made = list(_write_shards(folder, track(slots, "Writing records", len(slots)), label_map))
         written = [each for each in made if isinstance(each, Written)]
         write_label_map(folder / LABEL_MAP, label_map)
         manifest = _manifest(folder, source, label_map, slots, written)
@@ -255,18 +255,14 @@ def _shard(path: Path, count: int) -> dict[str, Any]:
 
 
 def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> Iterator[Finding]:
-    """What the splits do not say, or say twice."""
+    """What the splits do not say."""
     if not source.splits:
         remedy = f"nothing, if that is meant; else ssdprep split {source.root}"
         yield Finding(
             NO_SPLITS, Severity.INFO, source.root, 0, "there are no splits: every photo goes to train", remedy
         )
-    times = Counter(record.path for records in parts.values() for record in records)
+    listed = {record.path for records in parts.values() for record in records}
     for record in source.records:
-        if times[record.path] == 0:
+        if record.path not in listed:
             remedy = f"ssdprep split {source.root} --force"
             yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", remedy)
-        elif times[record.path] > 1:
-            where = " and ".join(name for name, records in parts.items() if record in records)
-            remedy = "take it out of one of the lists: a detector must not be judged on what it has learnt"
-            yield Finding(LISTED_TWICE, Severity.WARNING, record.path, 0, f"is in {where}", remedy)

@@ -1,0 +1,40 @@
+"""`python -m ssd.evaluate RUN DATA`: how well a trained detector finds what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdprep import console
+from ssdprep.options import Data, Debug, Json, Quiet
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that ssd.train left.", show_default=False)],
+    data: Data = Path("data"),
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="train, val, test or all.  [default: test where there is one, else all]"),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score a detector on labelled photos: COCO's AP50 and AP, VOC 2007's mean AP, for each class and over all."""
+    from ssdprep.tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from ssd.evaluation import evaluate_folder
+    from ssd.tables import evaluation_report
+
+    report = evaluate_folder(run, data, split, track=console.track)
+    console.show(report, evaluation_report, as_json=json)
+
+
+if __name__ == "__main__":
+    console.run(app)

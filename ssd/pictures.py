@@ -1,0 +1,54 @@
+"""Pictures of a run: its curves, and what it sees on photos that it did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssd.pipeline import Example
+from ssd.run import Run
+from ssdprep.record import Box, Object
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ssd.trainer import Epoch
+
+INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"
+
+
+def curves(history: Sequence[Epoch], path: Path) -> None:
+    """Loss and validation AP over the epochs, as PNG; the epoch that was kept is marked."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    epochs = [line.epoch for line in history]
+    figure = Figure(figsize=(9, 3.6), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, found = figure.subplots(1, 2)
+    loss.plot(epochs, [line.loss for line in history], color=INK, label="loss")
+    loss.plot(epochs, [line.class_loss for line in history], color=CLASS, label="class")
+    loss.plot(epochs, [line.box_loss for line in history], color=BOXES, label="box")
+    loss.set(title="training loss", ylim=(0, None))
+    best = max(history, key=lambda line: (line.val_AP50, line.val_AP))
+    found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, label="AP50")
+    found.plot(epochs, [line.val_AP for line in history], color=CLASS, label="AP")
+    found.plot([best.epoch], [best.val_AP50], "o", color=GOOD, label=f"kept: epoch {best.epoch}, {best.val_AP50:.3f}")
+    found.set(title="on validation photos", ylim=(0, 1.02))
+    freed = next((b.epoch - 0.5 for a, b in zip(history, history[1:], strict=False) if a.stage != b.stage), None)
+    for axes in (loss, found):
+        if freed:
+            axes.axvline(freed, color="#afb8c1", linestyle=":", label="backbone freed" if axes is loss else None)
+        axes.set_xlabel("epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
+        axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def found_objects(run: Run, rows: np.ndarray, threshold: float) -> tuple[tuple[Object, ...], tuple[float, ...]]:
+    """Rows of `Run.detect` as objects and their scores, from ``threshold`` on."""
+    rows = rows[rows[:, 1] >= threshold]
+    objects = tuple(Object(run.labels.name_of(int(row[0])), Box(*map(float, row[2:]))) for row in rows)
+    return objects, tuple(map(float, rows[:, 1]))

@@ -1,0 +1,74 @@
+"""How each command's report looks on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ssd.evaluation import Evaluation
+    from ssd.prediction import Predictions
+    from ssd.trainer import Trained
+
+
+def train_report(report: Trained) -> Iterator[RenderableType]:
+    """The epoch that was kept, and where everything is."""
+    from rich.text import Text
+
+    best, run = report.best, report.folder
+    yield Text.assemble(
+        ("trained ", "bold green"),
+        f"{len(report.history)} epochs in {clock(report.history[-1].seconds)}; kept epoch {best.epoch}: ",
+        (f"val AP50 {best.val_AP50:.3f}, AP {best.val_AP:.3f}", "bold"),
+    )
+    yield f"  {run}/curves.png      loss and AP over the epochs"
+    yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
+    yield Text.assemble(("next: ", "bold"), f"python -m ssd.evaluate {run} DATA")
+
+
+def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
+    """AP for each class and over all."""
+    from rich.table import Table
+
+    table = Table(title=f"{report.images} photos of {report.source}", title_justify="left", box=None, pad_edge=False)
+    for column in ("class", "boxes", "AP50", "AP", "VOC07"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    table.add_column("")
+    for c in report.per_class:
+        table.add_row(c.name, str(c.boxes), *map(figure, (c.AP50, c.AP, c.voc07)), bar(c.AP50))
+    overall = map(figure, (report.AP50, report.AP, report.voc07))
+    table.add_row("all", str(sum(c.boxes for c in report.per_class)), *overall, bar(report.AP50), style="bold")
+    yield table
+
+
+def prediction_report(report: Predictions) -> Iterator[RenderableType]:
+    """What was found on each photo."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("photo", "found", "drawn"):
+        table.add_column(column)
+    for photo in report.photos:
+        found = ", ".join(f"{o.name} {s:.2f}" for o, s in zip(photo.objects, photo.scores, strict=True))
+        table.add_row(str(photo.image), found or "nothing", str(photo.drawn))
+    yield table
+
+
+def figure(value: float) -> str:
+    """Three digits, or a dash where the figure is not defined."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def bar(share: float, width: int = 20) -> str:
+    """A bar of block characters for a share in 0..1."""
+    eighths = 0 if math.isnan(share) else round(share * width * 8)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def clock(seconds: float) -> str:
+    """m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

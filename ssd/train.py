@@ -1,0 +1,65 @@
+"""`python -m ssd.train DATA`: train a detector on labelled photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdprep import console
+from ssdprep.options import Data, Debug, Json, Quiet, Seed
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def train(
+    data: Data = Path("data"),
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="imagenet|none|PATH",
+            help="Where to start: ImageNet (downloaded), random weights, or a file: a keras.applications .h5, "
+            "a .keras model, a run folder.",
+        ),
+    ] = "imagenet",
+    preset: Annotated[str, typer.Option(help="The detector.")] = "mobilenet_v2_ssd_224",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 40,
+    batch: Annotated[int, typer.Option(min=1, help="Photos in one step.")] = 16,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
+    flip_v: Annotated[bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN", help="A new folder.  [default: runs/NAME-OF-DATA]")
+    ] = None,
+    seed: Seed = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train an SSD detector on a folder of labelled photos, or on the TFRecords of one.
+
+    The photos of the test split are never looked at. Without a val split, an eighth of train is set aside. The
+    checkpoint that is kept is the one with the best AP50 on val.
+    """
+    from ssdprep.tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from dataclasses import replace
+
+    from ssd.tables import train_report
+    from ssd.trainer import Recipe, train_folder
+
+    recipe = Recipe(epochs=epochs, batch=batch, rate=rate)
+    if flip_v:
+        recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))
+    report = train_folder(
+        data, out, preset_name=preset, weights=weights, recipe=recipe, seed=seed, force=force,
+        say=console.say, track=console.track,
+    )  # fmt: skip
+    console.show(report, train_report, as_json=json)
+
+
+if __name__ == "__main__":
+    console.run(app)

@@ -1,0 +1,75 @@
+"""The house itself: which room may import which, what the start may load, which module may print."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+PREP = sorted((REPOSITORY / "ssdprep").rglob("*.py"))
+SSD = sorted((REPOSITORY / "ssd").rglob("*.py"))
+
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all imports of ours in a file, those inside functions included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+    return {name for name in found if name.split(".")[0] in {"ssd", "ssdprep"}}
+
+
+def test_ssdprep_never_imports_ssd():
+    assert {p.name: imports(p) for p in PREP if any(n.split(".")[0] == "ssd" for n in imports(p))} == {}
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"),
+    [
+        ("record", set()),
+        ("boxes", {"record"}),
+        ("labels", {"record"}),
+        ("audit", {"record", "boxes", "scan", "orient", "labels", "images", "parallel"}),
+        ("split", {"record", "scan", "labels", "files"}),
+    ],
+)
+def test_lower_rooms_do_not_know_higher_ones(room, allowed):
+    used = {n.split(".")[1] for n in imports(REPOSITORY / f"ssdprep/{room}.py") if n.count(".") >= 1}
+    assert used <= allowed
+
+
+def test_mathematics_knows_neither_files_nor_commands():
+    pure = ("anchors", "geometry", "boxes_tf", "matching", "encoder", "loss", "decoder", "metrics")
+    known = {f"ssd.{name}" for name in (*pure, "presets")}
+    for name in pure:
+        used = {".".join(n.split(".")[:2]) for n in imports(REPOSITORY / f"ssd/{name}.py")}
+        assert used - {"ssd"} <= known, name
+
+
+def test_only_the_console_prints():
+    def prints(path: Path) -> bool:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return any(isinstance(n, ast.Call) and getattr(n.func, "id", "") == "print" for n in ast.walk(tree))
+
+    assert [p.name for p in (*PREP, *SSD) if prints(p)] == []
+
+
+@pytest.mark.parametrize("module", ["ssdprep.cli", "ssdprep", "ssd.train", "ssd.evaluate", "ssd.predict", "ssd"])
+def test_the_start_is_light(module):
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "PIL", "pandas", "cv2", "imgaug", "tensorflow", "keras"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("package", ["ssdprep", "ssd"])
+def test_every_public_name_loads(package):
+    code = f"import {package}; [getattr({package}, name) for name in {package}.__all__]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,159 @@
+"""The detector's commands as processes, on the sample set: train, evaluate, predict."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run
+
+SIDE = ("--preset", "mobilenet_v2_035_ssd_224", "--weights", "none", "--batch", "4")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, sample) -> Path:
+    """Twenty of the sample's photos whose frame is certain, split."""
+    folder = tmp_path_factory.mktemp("photos") / "set"
+    whole = folder.with_name("whole")
+    shutil.copytree(sample / "photos", whole)
+    assert run("ssdprep", "fix-exif", whole, "--frame", "stored").code in (0, 1)
+    folder.mkdir()
+    for annotation in sorted(whole.glob("*.xml"))[:20]:
+        for part in whole.glob(annotation.stem + ".*"):
+            shutil.copy2(part, folder)
+    assert run("ssdprep", "split", folder, "--val", "0.2", "--test", "0.2").code in (0, 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(photos) -> Path:
+    folder = photos.with_name("run")
+    done = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", folder, "--json")
+    assert done.code == 0, done.err
+    (folder / "answer.json").write_text(done.out)
+    return folder
+
+
+def test_training_leaves_a_run(trained):
+    answer = json.loads((trained / "answer.json").read_text())
+    history = list(csv.DictReader((trained / "history.csv").open()))
+    assert [int(line["epoch"]) for line in history] == [1, 2]
+    assert all(np.isfinite(float(line["loss"])) for line in history)
+    assert answer["photos"]["train"] + answer["photos"]["val"] < 20  # the test split was left alone
+    assert {"model.keras", "config.json", "history.csv", "curves.png", "validation.jpg"} <= {p.name for p in trained.iterdir()}
+
+
+def test_the_same_seed_trains_the_same(photos, trained, tmp_path):
+    again = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", tmp_path / "again")
+    assert again.code == 0, again.err
+    losses = [[line["loss"] for line in csv.DictReader((run / "history.csv").open())] for run in (trained, tmp_path / "again")]
+    assert np.allclose(*np.array(losses, float), rtol=1e-4)
+
+
+def test_evaluation_equals_pycocotools(photos, trained):
+    """The figures of the command, and pycocotools fed with the same run's detections."""
+    pytest.importorskip("pycocotools")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    from ssd.data import open_source
+    from ssd.run import Run
+
+    told = run("ssd.evaluate", trained, photos, "--split", "all", "--json")
+    assert told.code == 0, told.err
+    detector = Run.load(trained)
+    examples = open_source(photos, detector.labels).split("all")
+    truth = COCO()
+    annotations = [
+        {"id": 0, "image_id": i, "category_id": int(c), "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for i, e in enumerate(examples)
+        for c, box in zip(e.ids, _xywh(_pixels(e)), strict=True)
+    ]
+    for number, annotation in enumerate(annotations, start=1):
+        annotation["id"] = number
+    truth.dataset = {
+        "images": [{"id": i, "height": e.size[0], "width": e.size[1]} for i, e in enumerate(examples)],
+        "categories": [{"id": i, "name": n} for i, n in enumerate(detector.labels.names, start=1)],
+        "annotations": annotations,
+    }
+    truth.createIndex()
+    found = [
+        {"image_id": i, "category_id": int(row[0]), "score": float(row[1]), "bbox": box}
+        for i, rows in enumerate(detector.detect(examples))
+        for row, box in zip(rows, _xywh(rows[:, 2:]), strict=True)
+    ]
+    judge = COCOeval(truth, truth.loadRes(found), "bbox")
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    assert told.json["AP"] == pytest.approx(judge.stats[0], abs=1e-6)
+    assert told.json["AP50"] == pytest.approx(judge.stats[1], abs=1e-6)
+
+
+def _pixels(example) -> np.ndarray:
+    height, width = example.size
+    return example.boxes.astype(np.float64) * [width, height, width, height]
+
+
+def _xywh(corners: np.ndarray) -> list[list[float]]:
+    return [[float(x0), float(y0), float(x1 - x0), float(y1 - y0)] for x0, y0, x1, y1 in corners]
+
+
+def test_predict_draws_and_prints(photos, trained, tmp_path):
+    images = sorted(photos.glob("*.jpg"))[:2]
+    done = run("ssd.predict", trained, *images, "--threshold", "0.05", "--out", tmp_path / "drawn", "--json")
+    assert done.code == 0, done.err
+    assert [Path(p["image"]) for p in done.json["photos"]] == images
+    for photo in done.json["photos"]:
+        assert Path(photo["drawn"]).stat().st_size > 1000
+        assert all(0 <= o["score"] <= 1 and o["xmin"] < o["xmax"] for o in photo["objects"])
+
+
+def test_tfrecords_train_like_photos(photos, trained, tmp_path):
+    """The same photos as TFRecords give the same examples and so, with the same seed, the same losses."""
+    written = run("ssdprep", "tfrecord", photos, "--out", tmp_path / "records")
+    assert written.code == 0, written.out + written.err
+    done = run("ssd.evaluate", trained, tmp_path / "records", "--split", "test", "--json")
+    direct = run("ssd.evaluate", trained, photos, "--split", "test", "--json")
+    assert done.code == 0, done.err
+    assert done.json == pytest.approx(direct.json) or done.json["AP50"] == pytest.approx(direct.json["AP50"], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("ssd.evaluate", "nowhere", "nothing"), 2, "holds no trained detector"),
+        (("ssd.train", "nowhere", "--weights", "none"), 2, "nowhere"),
+        (("ssd.predict", "nowhere", "photo.jpg"), 2, "holds no trained detector"),
+    ],
+)
+def test_what_cannot_run_says_why(words, code, says, tmp_path):
+    done = run(*words, cwd=tmp_path)
+    assert done.code == code
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_damaged_photo_is_named_and_the_rest_goes_on(photos, trained, tmp_path):
+    whole = next(photos.glob("*.jpg"))
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(whole.read_bytes()[:3000])
+    done = run("ssd.predict", trained, broken, whole, "--out", tmp_path / "drawn", "--json")
+    assert done.code == 1
+    assert [f["path"] for f in done.json["findings"]] == [str(broken)]
+    assert [p["image"] for p in done.json["photos"]] == [str(whole)]
+
+
+def test_help_is_light():
+    """`--help` of the commands loads neither numpy nor TensorFlow."""
+    for command in ("train", "evaluate", "predict"):
+        code = f"import sys, ssd.{command}; print(*sys.modules)"
+        import subprocess
+        import sys
+
+        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        assert not {"numpy", "tensorflow", "keras", "PIL", "pandas"} & set(seen)

@@ -7,16 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from unicodedata import normalize
 
+from ssdprep.formats.voc import base_name
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
 
-OUTSIDE, OVERHANGS, DUPLICATE, TWO_CLASSES, THIN, NEAR_NAMES = (
-    "VOC016",
-    "VOC017",
-    "VOC018",
-    "VOC019",
-    "VOC020",
-    "VOC021",
-)
+OUTSIDE, OVERHANGS, DUPLICATE, TWO_CLASSES = "VOC016", "VOC017", "VOC018", "VOC019"
+THIN, NEAR_NAMES, OTHER_FILE = "VOC020", "VOC021", "VOC022"
 
 ROUNDING = 2  # pixels by which <size> may differ from the photo without meaning another one (docs/exif.md)
 _THIN = 2.0  # pixels; nothing narrower survives the way into a network's input
@@ -41,8 +36,12 @@ def frames(record: Record) -> tuple[Size, ...]:
 
 def check(record: Record) -> Iterator[Finding]:
     """The findings of one record."""
-    if record.annotation is None or not record.objects:
+    if record.annotation is None:
         return
+    if record.image is not None and record.filename and base_name(record.filename) != record.image.name:
+        message = f"<filename> is {record.filename!r}, the photo {record.image.name!r}"
+        remedy = "nothing to do here; tools that go by <filename> do not find it"
+        yield Finding(OTHER_FILE, Severity.INFO, record.annotation, 0, message, remedy)
     sizes = frames(record)
     seen: dict[Box, Object] = {}
     for thing in record.objects:
@@ -80,7 +79,7 @@ def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Fin
         yield _finding(
             THIN, Severity.WARNING, record, thing, message, "a slip of the mouse? Draw it again, or delete it"
         )
-    if not sizes or any(_inside(box, size) for size in sizes):
+    if not sizes or any(inside(box, size) for size in sizes):
         return
     size = sizes[-1]
     if box.xmax <= 0 or box.ymax <= 0 or box.xmin >= size.width or box.ymin >= size.height:
@@ -109,7 +108,8 @@ def _shown(thing: Object) -> str:
     return f"{thing.name!r} at " + " ".join(f"{edge:g}" for edge in thing.box)
 
 
-def _inside(box: Box, size: Size) -> bool:
+def inside(box: Box, size: Size) -> bool:
+    """Is the box on the photo, to a thousandth of a pixel?"""
     low, high = -_SLACK, _SLACK
     return box.xmin >= low and box.ymin >= low and box.xmax <= size.width + high and box.ymax <= size.height + high
 

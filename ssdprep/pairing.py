@@ -85,7 +85,9 @@ def _claim(
     claims: dict[str, list[str]] = defaultdict(list)
     left = []
     for annotation in annotations:
-        found = _narrowed(find(annotation), annotation, filenames.get(annotation, ""))
+        found = find(annotation)
+        if len(found) > 1:
+            found = _narrowed(found, annotation, filenames.get(annotation, ""))
         free = [photo for photo in found if photo not in taken]
         if len(free) == 1:
             claims[free[0]].append(annotation)

@@ -18,8 +18,7 @@ NO_PHOTO, NO_ANNOTATION, SECOND, AMBIGUOUS, ONE_KIND = "PAIR001", "PAIR002", "PA
 WRONG_EXTENSION, WRONG_ORIENTATION, UNREADABLE = "IMG011", "IMG012", "IMG013"
 
 _EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # two JPEGs in one file, as some phones write them
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png",),
     "BMP": (".bmp", ".dib"),
     "WEBP": (".webp",),

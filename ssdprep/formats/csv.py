@@ -1,0 +1,225 @@
+"""One CSV of all boxes, as the xml_to_csv script that everyone copies writes it; document 004's is read too."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ssdprep.record import Box, Finding, Record, Severity, Size, SsdprepError, Track, untracked
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
+OWN_SIZE, NO_SIZE, OWN_NAME = "CSV001", "CSV002", "CSV003"
+SAME_NAME, FRACTIONS, NOT_WRITTEN = "CSV004", "CSV005", "CSV006"
+
+
+class Row(NamedTuple):
+    """One box as document 004 orders it. A photo without boxes has the label ``""`` and None for its edges."""
+
+    filename: str
+    width: int
+    height: int
+    depth: int
+    xmin: int | float | None
+    xmax: int | float | None
+    ymin: int | float | None
+    ymax: int | float | None
+    label: str
+
+
+@dataclass(frozen=True)
+class CsvReport:
+    """What was written, and what was not."""
+
+    path: Path
+    images: int  # photos with boxes
+    boxes: int
+    negatives: int  # photos that were labelled and show nothing
+    negatives_written: bool
+    unlabelled: int  # photos without annotation: never written
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a finding is an error."""
+        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        names = ("images", "boxes", "negatives", "negatives_written", "unlabelled")
+        return {
+            "csv": str(self.path),
+            **{name: getattr(self, name) for name in names},
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def xml_to_csv(
+    data: Path | str, out: Path | str | None = None, *, negatives: bool = False, track: Track = untracked
+) -> CsvReport:
+    """Write every box below a folder to one CSV; ``DATA/labels.csv`` unless ``out`` says otherwise.
+
+    Columns `COLUMNS`, one row a box, photos in the order of their paths whatever the case, boxes as in the XML.
+    Numbers stand as in the XML, whole (fractions are cut off, as by ``int``); its width and height too, or the photo's
+    own where it has none. Boxes stay in the frame they were drawn in. ``filename`` is the XML's if it names the photo,
+    else the photo's. With ``negatives`` each photo without boxes has a row with its name and size only.
+
+    `SsdprepError` where the folder cannot be read, or ``out`` exists and is no such table.
+    """
+    from ssdprep.orient import to_upright
+    from ssdprep.scan import scan_folder
+
+    dataset = scan_folder(Path(data), track=track)
+    target = Path(out) if out is not None else dataset.root / "labels.csv"
+    labelled = [record for record in dataset.records if record.annotation is not None]
+    empty = [record for record in labelled if not record.objects]
+    written = labelled if negatives else [record for record in labelled if record.objects]
+    _write(_frame(written), target)
+    findings = (*to_upright(dataset).findings, *_said_once(dataset.root, written))
+    if empty and not negatives:
+        findings += (_left_out(target, len(empty)),)
+    return CsvReport(
+        path=target,
+        images=len(labelled) - len(empty),
+        boxes=sum(len(record.objects) for record in labelled),
+        negatives=len(empty),
+        negatives_written=negatives,
+        unlabelled=len(dataset.records) - len(labelled),
+        findings=findings,
+    )
+
+
+def read_csv(xml_path: Path | str, filename: str | None = None) -> list[Row]:
+    """The rows of a table of boxes: a file, or a file of that name in a folder.
+
+    Reads what `xml_to_csv` and the script that everyone copies write, by the names in the first line, in any order, and
+    document 004's table without a header: filename, width, height, depth, xmin, xmax, ymin, ymax, label.
+    `SsdprepError` for any other table; ``OSError`` passes through.
+    """
+    import pandas as pd
+
+    path = Path(xml_path, filename) if filename else Path(xml_path)
+    try:
+        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise SsdprepError(f"{path} is no table: {error}", "write it anew: ssdprep xml2csv") from error
+    names = [str(name).strip().lower() for name in table.iloc[0]]
+    if set(COLUMNS) <= set(names):
+        table = table.iloc[1:].set_axis(names, axis=1).rename(columns={"class": "label"})
+    elif len(names) == len(Row._fields):
+        table = table.set_axis(Row._fields, axis=1)
+    else:
+        remedy = f"name its columns {','.join(COLUMNS)} in its first line"
+        raise SsdprepError(f"{path} has {len(names)} columns, not those of a table of boxes", remedy)
+    if "depth" not in table:
+        table = table.assign(depth="3")
+    try:
+        return [_row(values) for values in table[list(Row._fields)].itertuples(index=False, name=None)]
+    except ValueError as error:
+        raise SsdprepError(
+            f"{path} has other things than numbers: {error}", "write it anew: ssdprep xml2csv"
+        ) from error
+
+
+def _row(values: Sequence[str]) -> Row:
+    name, *numbers, label = values
+    width, height, depth, xmin, xmax, ymin, ymax = (_number(text) for text in numbers)
+    return Row(name, int(width or 0), int(height or 0), int(depth or 0), xmin, xmax, ymin, ymax, label)
+
+
+def _number(text: str) -> int | float | None:
+    if not text.strip():
+        return None
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() else value
+
+
+def _frame(records: Sequence[Record]) -> DataFrame:
+    """The table: text, and integers that may be missing."""
+    import pandas as pd
+
+    rows = [row for record in records for row in _rows(record)]
+    types = {name: "object" if name in {"filename", "class"} else "Int64" for name in COLUMNS}
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
+
+
+def _rows(record: Record) -> Iterator[tuple[object, ...]]:
+    name, size = csv_name(record), csv_size(record)
+    for thing in record.objects:
+        yield (name, *size, thing.name, *map(int, thing.box))
+    if not record.objects:
+        yield (name, *size, None, None, None, None, None)
+
+
+def csv_name(record: Record) -> str:
+    """``<filename>`` as the XML has it if it is the photo's name, or if there is no photo; else the photo's name."""
+    from ssdprep.formats.voc import base_name
+
+    if record.image is None:
+        return record.filename or record.path.stem
+    return record.filename if base_name(record.filename) == record.image.name else record.image.name
+
+
+def csv_size(record: Record) -> Size:
+    """The XML's ``<size>``, else the photo's in the frame that holds all its boxes, else 0x0."""
+    from ssdprep.checks import frames, inside
+
+    known = frames(record)
+    fitting = (size for size in known if all(inside(thing.box, size) for thing in record.objects))
+    return record.labelled_size or next(fitting, known[0] if known else Size(0, 0))
+
+
+def _write(table: DataFrame, target: Path) -> None:
+    """Put the table in place at once, but never over a file that is something else."""
+    if target.exists():
+        with target.open("rb") as file:
+            start = file.readline(200)
+        if start and start.rstrip() != ",".join(COLUMNS).encode():
+            remedy = f"name another file: --out {target.stem}-2.csv"
+            raise SsdprepError(f"{target} exists and is no table of boxes", remedy)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        table.to_csv(partial, index=False, lineterminator="\n", encoding="utf-8")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
+    """What the table says otherwise than the XML, or cannot say: one finding a kind, with its count."""
+    unsized = [record for record in written if record.labelled_size is None]
+    unknown = sum(1 for record in unsized if record.stored_size is None)
+    renamed = sum(1 for record in written if csv_name(record) != record.filename)
+    shared = sum(1 for count in Counter(map(csv_name, written)).values() if count > 1)
+    cut = sum(1 for record in written for thing in record.objects if not _is_whole(thing.box))
+    info, warning, error = Severity.INFO, Severity.WARNING, Severity.ERROR
+    fix = f"ssdprep fix-exif {root}"
+    said = (
+        (OWN_SIZE, info, len(unsized) - unknown, "annotations without <size>: the photo's own is written", fix),
+        (NO_SIZE, error, unknown, "annotations without <size> and photo: 0 is written", "bring the photos back"),
+        (OWN_NAME, info, renamed, "annotations with another <filename>: the photo's own is written", "nothing to do"),
+        (SAME_NAME, warning, shared, "names occur in several folders: rows get mixed up", "run it on each folder"),
+        (FRACTIONS, info, cut, "boxes with fractions: cut off, as by int()", "nothing to do"),
+    )
+    for code, severity, count, message, remedy in said:
+        if count:
+            yield Finding(code, severity, root, 0, f"{count} {message}", remedy)
+
+
+def _is_whole(box: Box) -> bool:
+    return all(float(edge).is_integer() for edge in box)
+
+
+def _left_out(target: Path, count: int) -> Finding:
+    message = f"{count} photos without boxes are not in the table"
+    return Finding(NOT_WRITTEN, Severity.INFO, target, 0, message, "--negatives keeps them")

@@ -26,7 +26,7 @@ class Learner(keras.Model):
         """As the detector."""
         return self.detector(images, training=training)
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **_: Any) -> Any:
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
         """Class loss plus box loss over the positives of the batch (`ssd.loss.multibox_loss`)."""
         classes, boxes = multibox_loss(y_pred["logits"], y_pred["offsets"], *y)
         self.class_loss.update_state(classes)
@@ -48,11 +48,12 @@ class AveragedAdam(keras.optimizers.Adam):
     def build(self, variables: Any) -> None:
         """Make the slots; the averages start at the variables' values."""
         super().build(variables)
+        self._is_slow = [v.path in self._slow for v in variables]
         self._averages = [tf.Variable(v.value, trainable=False) for v in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One variable's step."""
-        if variable.path in self._slow:
+        if self._is_slow[self._get_variable_index(variable)]:
             warm = tf.minimum(1.0, tf.cast(self.iterations.value + 1, tf.float32) / self._slow_warmup)
             learning_rate = learning_rate * self._slow_factor * warm
         super().update_step(gradient, variable, learning_rate)

@@ -52,3 +52,17 @@ def found_objects(run: Run, rows: np.ndarray, threshold: float) -> tuple[tuple[O
     rows = rows[rows[:, 1] >= threshold]
     objects = tuple(Object(run.labels.name_of(int(row[0])), Box(*map(float, row[2:]))) for row in rows)
     return objects, tuple(map(float, rows[:, 1]))
+
+
+def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 12, threshold: float = 0.4) -> None:
+    """A contact sheet of what a run finds on photos: the photos with their detections, scores beside the names."""
+    from ssdprep.draw import contact_sheet, draw_boxes
+    from ssdprep.files import write_new
+    from ssdprep.images import encode_jpeg
+
+    chosen = examples[:: max(1, len(examples) // count)][:count]
+    tiles = []
+    for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
+        objects, scores = found_objects(run, rows, threshold)
+        tiles.append((draw_boxes(example.image(), objects, scores=scores), Path(example.source).name))
+    write_new(path, encode_jpeg(contact_sheet(tiles, title=f"{run.config.name}: found on validation photos"), quality=90))

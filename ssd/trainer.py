@@ -272,6 +272,7 @@ def train(
             epochs=begun + epochs,
             callbacks=[*callbacks, keep],  # bars close before the epoch is told
             verbose=0,
+            shuffle=False,  # the stream is shuffled already
         )
         begun += epochs
     return keep.history

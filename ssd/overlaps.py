@@ -1,0 +1,112 @@
+"""Objects and detections of a whole data set as two tables, and every pair of one class in one image with its IoU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Rows(NamedTuple):
+    """Boxes of all images by class, then image, then score, best first; equal ones in the order given."""
+
+    classes: Ints
+    images: Ints
+    scores: Floats  # 0 for objects
+    boxes: Floats  # (n, 4) corners
+    order: Ints  # where each stood when the images' arrays are joined
+    rank: Ints  # place among those of its class and image, from 0
+
+    def best(self, limit: int) -> Rows:
+        """At most so many of each class and image."""
+        near = self.rank < limit
+        return Rows(*(column[near] for column in self))
+
+    def area(self) -> Floats:
+        """Width times height, (n,)."""
+        return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
+
+    def group(self, images: int) -> Ints:
+        """A number for class and image, ascending."""
+        return self.classes * images + self.images
+
+
+class Pairs(NamedTuple):
+    """Indices into both tables, by detection, then object, and the IoU of each pair."""
+
+    found: Ints
+    truth: Ints
+    iou: Floats
+
+
+def object_rows(arrays: Sequence[ArrayLike], n_classes: int) -> Rows:
+    """The table of objects from one (N, 5) array [class, corners] an image."""
+    table, images = _joined(arrays, 5, "ground_truth")
+    return _sorted(table[:, 0], images, np.zeros(len(table)), table[:, 1:], n_classes)
+
+
+def detection_rows(arrays: Sequence[ArrayLike], n_classes: int) -> Rows:
+    """The table of detections from one (M, 6) array [class, confidence, corners] an image."""
+    table, images = _joined(arrays, 6, "detections")
+    return _sorted(table[:, 0], images, table[:, 1], table[:, 2:], n_classes)
+
+
+def values_of(arrays: Sequence[ArrayLike] | None, truth: Rows, default: float, name: str) -> Floats:
+    """A value for each row of the table of objects, from one (N,) array an image."""
+    if arrays is None:
+        return np.full(len(truth.order), default)
+    values = np.concatenate([np.zeros(0), *(np.asarray(a, np.float64).reshape(-1) for a in arrays)])
+    if len(values) != len(truth.order):
+        raise ValueError(f"{name} has {len(values)} values for {len(truth.order)} objects")
+    return values[truth.order]
+
+
+def pairs_of(found: Rows, truth: Rows, width: float = 0.0, crowd: Bools | None = None) -> Pairs:
+    """Every detection beside every object of its class and image.
+
+    width: added to each side (1 for the VOC devkit). crowd: (objects,); there the IoU is the share of the detection
+    that lies within.
+    """
+    images = 1 + max(found.images.max(initial=0), truth.images.max(initial=0))
+    theirs, ours = truth.group(images), found.group(images)
+    first = np.searchsorted(theirs, ours, "left")
+    count = np.searchsorted(theirs, ours, "right") - first
+    f = np.repeat(np.arange(len(count)), count)
+    t = np.arange(len(f)) + np.repeat(first - np.cumsum(count) + count, count)
+
+    a, b = found.boxes[f], truth.boxes[t]
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]) + width, 0.0)
+    shared = sides[:, 0] * sides[:, 1]
+    own = np.prod(a[:, 2:] - a[:, :2] + width, axis=1)
+    union = own + np.prod(b[:, 2:] - b[:, :2] + width, axis=1) - shared
+    if crowd is not None:
+        union = np.where(crowd[t], own, union)
+    return Pairs(f, t, np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
+def _joined(arrays: Sequence[ArrayLike], columns: int, name: str) -> tuple[Floats, Ints]:
+    """All rows, and the image of each."""
+    tables = [
+        np.asarray(a, np.float64).reshape(-1, columns) if np.size(a) == 0 else np.asarray(a, np.float64) for a in arrays
+    ]
+    for i, table in enumerate(tables):
+        if table.ndim != 2 or table.shape[1] != columns:
+            raise ValueError(f"{name}[{i}] must have the shape (n, {columns}), not {table.shape}")
+    images = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    return np.concatenate([np.zeros((0, columns)), *tables]), images
+
+
+def _sorted(ids: Floats, images: Ints, scores: Floats, boxes: Floats, n_classes: int) -> Rows:
+    if ((ids != np.floor(ids)) | (ids < 1) | (ids > n_classes)).any():
+        raise ValueError(f"classes must be whole numbers from 1 to {n_classes}")
+    classes = ids.astype(np.int64)
+    order = np.lexsort((-scores, images, classes))
+    group = (classes * (images.max(initial=0) + 1) + images)[order]
+    rank = np.arange(len(order)) - np.searchsorted(group, group)
+    return Rows(classes[order], images[order], scores[order], boxes[order], order, rank)

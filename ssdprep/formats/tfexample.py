@@ -53,8 +53,8 @@ def serialise(source_id: str, encoded: Encoded, objects: Sequence[Object], label
         "image/format": texts(encoded.format.lower()),
         "image/object/class/text": texts(*(thing.name for thing in objects)),
         "image/object/class/label": integers(*(labels.id_of(thing.name) for thing in objects)),
-        "image/object/difficult": integers(*(thing.difficult for thing in objects)),
-        "image/object/truncated": integers(*(thing.truncated for thing in objects)),
+        "image/object/difficult": integers(*(int(thing.difficult) for thing in objects)),
+        "image/object/truncated": integers(*(int(thing.truncated) for thing in objects)),
         "image/object/view": texts(*(thing.pose for thing in objects)),
     }
     for side, column in zip(Box._fields, shares.T, strict=True):

@@ -1,0 +1,296 @@
+"""`ssdprep tfrecord`: shards that a plain TensorFlow reader of the object-detection API's keys understands."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+from make_labelled import add_photo, contents, labelled_folder, marker_in
+from PIL import Image
+
+from ssdprep import Box, Size, SsdprepError, write_tfrecords
+from ssdprep.formats.tfrecord import parse_example, read_tfrecords
+
+tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return labelled_folder(tmp_path_factory.mktemp("whole") / "data", splits=True)
+
+
+@pytest.fixture(scope="module")
+def written(data):
+    return write_tfrecords(data)
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return labelled_folder(tmp_path / "data")
+
+
+def of(split, out):
+    return {stored.source_id: stored for name, stored in read_tfrecords(out) if name == split}
+
+
+def test_the_command_writes_shards_label_map_and_manifest(cli, plain, tmp_path):
+    before = contents(plain)
+    done = cli("tfrecord", plain, "--shards", 3, "--json")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    out = tmp_path / "data-tfrecord"
+    shards = [f"train-{k:05d}-of-00003.tfrecord" for k in range(3)]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*shards, "label_map.pbtxt", "manifest.json"])
+    assert contents(plain) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data-tfrecord"]
+    part = done.json["splits"]["train"]
+    assert (part["images"], part["negatives"], part["boxes"]) == (8, 1, 10)
+    assert part["classes"] == {"apple": 7, "milk carton": 3}
+    assert [shard["images"] for shard in part["shards"]] == [3, 3, 2]
+    assert done.json["labels"] == {"apple": 1, "milk carton": 2}
+    assert done.json["unlabelled"] == 1
+    assert [f["code"] for f in done.json["findings"] if f["code"].startswith("TFR")] == ["TFR001"]
+    assert "every photo goes to train" in json.dumps(done.json["findings"])
+
+
+def test_a_plain_reader_of_the_known_keys_understands_it(data, written):
+    spec = {
+        **{f"image/{key}": tf.io.FixedLenFeature([], tf.int64) for key in ("height", "width")},
+        **{
+            f"image/{key}": tf.io.FixedLenFeature([], tf.string)
+            for key in ("filename", "source_id", "key/sha256", "encoded", "format")
+        },
+        **{f"image/object/bbox/{side}": tf.io.VarLenFeature(tf.float32) for side in ("xmin", "xmax", "ymin", "ymax")},
+        "image/object/class/text": tf.io.VarLenFeature(tf.string),
+        "image/object/class/label": tf.io.VarLenFeature(tf.int64),
+        "image/object/difficult": tf.io.VarLenFeature(tf.int64),
+        "image/object/truncated": tf.io.VarLenFeature(tf.int64),
+        "image/object/view": tf.io.VarLenFeature(tf.string),
+    }
+    files = sorted(map(str, written.out.glob("train-*")))
+    found = {}
+    for serialised in tf.data.TFRecordDataset(files):
+        example = tf.io.parse_single_example(serialised, spec)
+        found[example["image/filename"].numpy().decode()] = example
+    assert set(found) == {"p0.jpg", "p1.jpg", "p2.jpg", "turned.jpg", "negative.jpg"}
+    one = found["p1.jpg"]
+    assert (one["image/height"].numpy(), one["image/width"].numpy()) == (64, 96)
+    sides = {
+        side: tf.sparse.to_dense(one[f"image/object/bbox/{side}"]).numpy() for side in ("xmin", "xmax", "ymin", "ymax")
+    }
+    assert np.allclose(sides["xmin"], np.float32([13, 50]) / 96)
+    assert np.allclose(sides["xmax"], np.float32([43, 80]) / 96)
+    assert np.allclose(sides["ymin"], np.float32([8, 34]) / 64)
+    assert np.allclose(sides["ymax"], np.float32([30, 60]) / 64)
+    assert tf.sparse.to_dense(one["image/object/class/text"]).numpy().tolist() == [b"apple", b"milk carton"]
+    assert tf.sparse.to_dense(one["image/object/class/label"]).numpy().tolist() == [1, 2]
+    assert one["image/format"].numpy() == b"jpeg"
+    assert one["image/encoded"].numpy() == (data / "p1.jpg").read_bytes()
+    assert one["image/key/sha256"].numpy().decode() == hashlib.sha256((data / "p1.jpg").read_bytes()).hexdigest()
+    assert found["negative.jpg"]["image/object/class/label"].shape == (0,)
+
+
+def test_tensorflow_and_opencv_and_pillow_see_the_same_upright_photo(written):
+    import cv2
+
+    turned = of("train", written.out)["turned.jpg"]
+    assert turned.size == Size(64, 96)
+    seen = (
+        tf.io.decode_image(turned.encoded).numpy(),
+        cv2.imdecode(np.frombuffer(turned.encoded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1],
+        np.asarray(Image.open(io.BytesIO(turned.encoded))),
+    )
+    for pixels in seen:
+        assert pixels.shape == (96, 64, 3)
+        assert np.abs(marker_in(pixels) - turned.objects[0].box).max() <= 1
+    assert turned.objects[0].box == Box(20, 10, 50, 40)
+
+
+def test_splits_go_to_their_own_files(written):
+    assert {name: part["images"] for name, part in written.splits.items()} == {"train": 5, "val": 1, "test": 1}
+    assert list(of("val", written.out)) == ["p3.png"]
+    assert list(of("test", written.out)) == ["p4.jpg"]
+    assert [(f.code, f.path.name) for f in written.findings if f.code.startswith("TFR")] == [("TFR002", "p5.jpg")]
+    assert {split for split, _ in read_tfrecords(written.out, "val")} == {"val"}
+
+
+def test_the_manifest_holds(written):
+    manifest = json.loads((written.out / "manifest.json").read_text())
+    assert manifest["labels"] == written.labels
+    for part in manifest["splits"].values():
+        for shard in part["shards"]:
+            data = (written.out / shard["file"]).read_bytes()
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (shard["bytes"], shard["sha256"])
+    assert {photo["source_id"] for photo in manifest["photos"]} >= {"p0.jpg", "turned.jpg"}
+    assert set(manifest["written_by"]) == {"ssdprep", "tensorflow"}
+    assert 'name: "milk carton"' in (written.out / "label_map.pbtxt").read_text().replace("'", '"')
+
+
+def test_parse_example_serves_a_training_pipeline(written):
+    files = sorted(map(str, written.out.glob("train-*")))
+    parsed = {
+        each["source_id"].decode(): each
+        for each in tf.data.TFRecordDataset(files).map(parse_example).as_numpy_iterator()
+    }
+    two, none = parsed["p1.jpg"], parsed["negative.jpg"]
+    assert np.allclose(two["boxes"], np.array([[13, 8, 43, 30], [50, 34, 80, 60]]) / [96, 64, 96, 64])
+    assert (two["boxes"].dtype, two["classes"].tolist(), two["difficult"].tolist()) == (
+        np.float32,
+        [1, 2],
+        [False, False],
+    )
+    assert two["size"].tolist() == [64, 96]
+    assert tf.io.decode_jpeg(two["image"]).shape == (64, 96, 3)
+    assert (none["boxes"].shape, none["classes"].shape, none["difficult"].shape) == ((0, 4), (0,), (0,))
+
+
+def test_the_same_folder_gives_the_same_bytes(data, written, tmp_path):
+    assert contents(write_tfrecords(data, tmp_path / "again").out) == contents(written.out)
+
+
+def test_photos_are_mixed(tmp_path):
+    data = tmp_path / "data"
+    for number in range(30):
+        add_photo(data, f"{number:02d}.jpg", ("apple", Box(5, 5, 20, 20)), size=Size(32, 32))
+    out = write_tfrecords(data, shards=2).out
+    order = [stored.source_id for _, stored in read_tfrecords(out)]
+    assert sorted(order) == [f"{number:02d}.jpg" for number in range(30)]
+    first = {int(name[:2]) for name in order[:15]}
+    assert 3 <= len(first & set(range(15))) <= 12
+
+
+def test_what_is_no_upright_rgb_jpeg_or_png_is_transcoded(tmp_path):
+    data = tmp_path / "data"
+    box = ("apple", Box(10, 10, 60, 50))
+    kinds = {"gray.jpg": "L", "palette.png": "P", "alpha.png": "RGBA", "photo.bmp": "RGB", "photo2.webp": "RGB"}
+    for name, mode in kinds.items():
+        path = add_photo(data, name, box)
+        Image.open(path).convert(mode).save(path)
+    add_photo(data, "as-is.jpg", box)
+    report = write_tfrecords(data)
+    assert report.how == {"passed through": 1, "transcoded": 5} | {"passed through": report.how["passed through"]}
+    assert report.decoded >= report.how["transcoded"] == 5
+    for _, stored in read_tfrecords(report.out):
+        image = Image.open(io.BytesIO(stored.encoded))
+        assert (image.mode, image.format, image.size) == ("RGB", image.format, (96, 64))
+        assert image.format in ("JPEG", "PNG")
+
+
+def test_a_damaged_photo_becomes_a_finding_and_the_rest_goes_on(cli, plain, tmp_path):
+    whole = (plain / "p1.jpg").read_bytes()
+    (plain / "p1.jpg").write_bytes(whole[: len(whole) // 2])
+    (plain / "p2.jpg").write_bytes(b"")
+    done = cli("tfrecord", plain, "--json")
+    assert done.code == 1
+    assert done.json["splits"]["train"]["images"] == 6
+    errors = {f["path"].rpartition("/")[2]: f for f in done.json["findings"] if f["severity"] == "error"}
+    assert set(errors) == {"p1.jpg", "p2.jpg"}
+    assert all(f["remedy"] and f["message"] for f in errors.values())
+    assert "p1.jpg" not in of("train", tmp_path / "data-tfrecord")
+
+
+def test_the_label_map_gives_the_ids_and_an_unknown_class_stops(cli, plain, tmp_path):
+    (tmp_path / "labels.txt").write_text("banana\nmilk carton\napple\n")
+    done = cli("tfrecord", plain, "--labels", tmp_path / "labels.txt", "--json")
+    assert done.code == 0, done.err
+    assert done.json["labels"] == {"banana": 1, "milk carton": 2, "apple": 3}
+    assert of("train", tmp_path / "data-tfrecord")["p0.jpg"].ids == (3,)
+    (tmp_path / "labels.txt").write_text("aple\nmilk carton\n")
+    done = cli("tfrecord", plain, "--labels", tmp_path / "labels.txt", "--out", tmp_path / "other")
+    assert done.code == 2
+    assert re.search(r"apple.*aple", done.err, re.DOTALL)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(cli, plain, tmp_path):
+    (tmp_path / "data-tfrecord").mkdir()
+    (tmp_path / "data-tfrecord/mine.txt").write_text("keep me")
+    done = cli("tfrecord", plain)
+    assert done.code == 2
+    assert "exists and is not empty" in done.err
+    assert sorted(path.name for path in (tmp_path / "data-tfrecord").iterdir()) == ["mine.txt"]
+
+
+def test_a_flipped_byte_is_found(written, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(written.out, tmp_path / "copy")
+    shard = next(copy.glob("train-*"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(SsdprepError, match="is damaged"):
+        list(read_tfrecords(copy))
+    with pytest.raises(SsdprepError, match="holds no TFRecords"):
+        list(read_tfrecords(tmp_path))
+
+
+def test_what_differs_when_read_back_stops_the_run(plain, tmp_path, monkeypatch):
+    """A disk that loses the end of a file."""
+    from ssdprep.formats import tfrecord
+
+    read = tfrecord.read_file
+    monkeypatch.setattr(tfrecord, "read_file", lambda path: list(read(path))[:-1])
+    with pytest.raises(SsdprepError, match="8 photos were written, 7 read back"):
+        write_tfrecords(plain, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_flags_and_poses_come_back(tmp_path):
+    path = add_photo(tmp_path / "data", "a.jpg", ("apple", Box(10, 10, 60, 50)))
+    xml = path.with_suffix(".xml")
+    text = xml.read_text().replace("<difficult>0<", "<difficult>1<").replace("Unspecified", "Left")
+    xml.write_text(text.replace("<truncated>0<", "<truncated>1<"))
+    stored = of("train", write_tfrecords(tmp_path / "data").out)["a.jpg"]
+    thing = stored.objects[0]
+    assert (thing.name, thing.pose, thing.difficult, thing.truncated) == ("apple", "Left", True, True)
+    assert thing.box == Box(10, 10, 60, 50)
+
+
+def test_without_tensorflow_the_command_says_how_to_get_it(plain, tmp_path):
+    (tmp_path / "block/tensorflow").mkdir(parents=True)
+    (tmp_path / "block/tensorflow/__init__.py").write_text("raise ImportError('not here')")
+    done = subprocess.run(
+        [sys.executable, "-m", "ssdprep", "tfrecord", str(plain)],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path / 'block'}{os.pathsep}{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert 'pip install "ssdprep[ssd]"' in done.stderr
+    assert not (tmp_path / "data-tfrecord").exists()
+
+
+def test_a_kill_leaves_nothing_half_written(tmp_path):
+    data = tmp_path / "data"
+    pixels = np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), dtype=np.uint8)
+    for number in range(6):
+        path = add_photo(data, f"{number}.png", ("apple", Box(5, 5, 90, 90)), size=Size(1500, 1500))
+        Image.fromarray(pixels).save(path.with_suffix(".bmp"))
+        path.unlink()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ssdprep", "tfrecord", str(data)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    partial = tmp_path / ".data-tfrecord.partial"
+    deadline = time.monotonic() + 60
+    while not list(partial.glob("*.tfrecord")):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.kill()
+    running.wait(60)
+    assert not (tmp_path / "data-tfrecord").exists()
+    assert write_tfrecords(data).splits["train"]["images"] == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data-tfrecord"]

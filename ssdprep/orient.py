@@ -147,20 +147,19 @@ def next_command(root: Path, decisions: Iterable[Decision | None]) -> str:
     command = f"ssdprep fix-exif {data} --frame {frame}"
     if total and most == total:
         return f"{said}: {command}"
-    return f"{said}; look at both readings: ssdprep preview {data} --unresolved, then {command}, or --frame {_OTHER[frame]}"
+    look = f"look at both readings: ssdprep preview {data} --unresolved"
+    return f"{said}; {look}, then {command}, or --frame {_OTHER[frame]}"
 
 
 def undecided(root: Path, record: Record, decision: Decision, advice: str) -> Finding:
     """The finding for a record whose boxes cannot be used: what is known, and the exact next command."""
-    path = record.annotation or record.path
+    path, command = record.annotation or record.path, f"ssdprep fix-exif {shlex.quote(str(root))}"
+    if decision.stale:
+        advice = f"if that was in LabelImg 1.8.4 or later: {command} --frame upright"
     if decision.verdict is Verdict.UNRESOLVED:
-        if decision.stale:
-            advice = (
-                f"ssdprep fix-exif {shlex.quote(str(root))} --frame upright, if that was in LabelImg 1.8.4 or later"
-            )
         return Finding(UNRESOLVED, Severity.ERROR, path, 0, f"frame unknown: {decision.evidence}", advice)
     if _turned_later(record.orientation, record.stored_size, record.labelled_size):
-        remedy = f"ssdprep fix-exif {shlex.quote(str(root))} --turned cw (clockwise), or --turned ccw"
+        remedy = f"{command} --turned cw (clockwise), or --turned ccw"
     else:
         remedy = "bring back the photo that was labelled, or label this one again"
     return Finding(CONFLICT, Severity.ERROR, path, 0, decision.evidence, remedy)

@@ -116,6 +116,7 @@ class Dataset:
     records: tuple[Record, ...]
     findings: tuple[Finding, ...] = ()
     splits: dict[str, tuple[Record, ...]] = field(default_factory=dict)  # name -> records, from ImageSets/Main
+    left_out: tuple[Path, ...] = ()  # photos in no record: their labels are broken or in doubt, a finding says why
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _EXTENSIONS = {
     "TIFF": (".tif", ".tiff"),
     "GIF": (".gif",),
 }
+_END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_TAIL = 4096  # bytes
 _AT_ONCE = 256  # annotations that travel to a worker together
 
 Read = tuple[voc.Annotation | None, tuple[Finding, ...]]
@@ -61,7 +64,8 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     ]
     splits = {name: tuple(records[photo] for photo in photos) for name, photos in lists.splits.items()}
     findings.sort(key=lambda finding: (str(finding.path), finding.line, finding.code))
-    return Dataset(root, tuple(records.values()), tuple(findings), splits)
+    left_out = tuple(root / name for name in names.photos if name not in records)
+    return Dataset(root, tuple(records.values()), tuple(findings), splits, left_out)
 
 
 def _read_all(root: Path, names: Sequence[str], track: Track, jobs: int) -> dict[str, Read]:
@@ -82,10 +86,8 @@ def _probe(root: Path, name: str) -> Probed:
     except images.ImageFault as fault:
         return None, (Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy),)
     except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        remedy = "make it readable, or take it out of the folder"
-        return None, (Finding(UNREADABLE, Severity.ERROR, path, 0, message, remedy),)
-    return probe, tuple(_header_findings(path, probe))
+        return None, (_unreadable(path, error),)
+    return probe, (*_header_findings(path, probe), *_tail_findings(path, probe))
 
 
 def _header_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
@@ -97,6 +99,29 @@ def _header_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
     if not 1 <= probe.orientation <= 8:
         message = f"EXIF orientation {probe.orientation} is not one of 1..8: taken as upright"
         yield Finding(WRONG_ORIENTATION, Severity.INFO, path, 0, message, "nothing to do; every reader ignores it")
+
+
+def _tail_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
+    """A photo that breaks off: its header promises pixels that are not there.
+
+    A file without its end mark is suspected; only such a one is decoded, since phones hang all sorts of data behind it.
+    """
+    mark = _END_MARKS.get(probe.format)
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            tail = file.read()
+        if mark is not None and mark not in tail:
+            images.read_upright(path)
+    except images.ImageFault as fault:
+        yield Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy)
+    except OSError as error:
+        yield _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: OSError) -> Finding:
+    message = f"cannot be read: {error.strerror or error}"
+    return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
 
 
 def _records(

@@ -2,14 +2,78 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+_CLASSES = 30  # in a table on the terminal; --json holds all
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from ssdprep.audit import Audit
     from ssdprep.augmented import AugmentReport
+    from ssdprep.formats.csv import CsvReport
     from ssdprep.formats.tfrecord import TfrecordReport
+
+
+def audit_report(report: Audit) -> Iterator[RenderableType]:
+    """What is in the set, a bar for each class, how much is wrong, and what comes next."""
+    from rich.text import Text
+
+    counts = {"photos": report.images, "boxes": report.boxes, "classes": len(report.classes)}
+    rest = {"without objects": report.negatives, "not labelled": report.unlabelled, "left out": report.left_out}
+    parts = [f"{count:,} {name}" for name, count in counts.items()]
+    parts += [f"{count:,} {name}" for name, count in rest.items() if count]
+    yield Text.assemble(("audit    ", "bold"), ", ".join(parts))
+    if report.classes:
+        yield _class_table(report)
+        if len(report.classes) > _CLASSES:
+            yield Text(f"... and {len(report.classes) - _CLASSES:,} rarer classes (--json lists all)", style="dim")
+        yield Text(
+            f"balance: {report.imbalance:,.1f} boxes of the most frequent class for one of the rarest", style="dim"
+        )
+    if report.splits:
+        yield Text("lists:   " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
+    severities = Counter(finding.severity.value for finding in report.findings)
+    found = ", ".join(
+        f"{count:,} {name}{'s' * (count > 1)}" for name in ("error", "warning", "info") if (count := severities[name])
+    )
+    yield Text.assemble("found    ", (found, "bold") if found else ("nothing wrong", "bold green"))
+    yield _next(_after_audit(report))
+
+
+def _class_table(report: Audit) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=_rule(), pad_edge=False, header_style="dim")
+    table.add_column("class", max_width=22, overflow="fold")
+    for name in ("boxes", "share"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for name in ("photos", "median size", "w/h"):
+        table.add_column(name, justify="right")
+    shown = list(report.classes.items())[:_CLASSES]
+    for name, stats in shown:
+        size = f"{stats.median_width:.0f} x {stats.median_height:.0f}" if stats.median_width is not None else "?"
+        aspect = f"{stats.median_aspect:.2f}" if stats.median_aspect is not None else "?"
+        bar = Text(_bar(stats.boxes / shown[0][1].boxes), style="cyan")
+        table.add_row(Text(name), f"{stats.boxes:,}", f"{stats.share:.1%}", bar, f"{stats.images:,}", size, aspect)
+    return table
+
+
+def csv_report(report: CsvReport) -> Iterator[RenderableType]:
+    """How many rows, what has none, where the table is."""
+    from rich.text import Text
+
+    yield Text.assemble(("xml2csv  ", "bold"), f"{report.boxes:,} boxes of {report.images:,} photos")
+    if report.negatives:
+        kept = "one row each, without a class" if report.negatives_written else "left out; --negatives keeps them"
+        yield Text(f"{report.negatives:,} photos without boxes: {kept}")
+    if report.unlabelled:
+        yield Text(f"{report.unlabelled:,} photos without annotation: left out")
+    yield Text.assemble("wrote    ", (f"{report.path}", "bold green"))
 
 
 def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
@@ -61,6 +125,21 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType]:
 
 def _said(operations: dict[str, Any]) -> str:
     return ", ".join(name if value is True else f"{name} {value:g}" for name, value in operations.items())
+
+
+def _bar(share: float, width: int = 14) -> str:
+    """A bar in eighths of a letter; what is more than nothing shows."""
+    eighths = max(round(share * width * 8), 1)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _after_audit(report: Audit) -> str:
+    """fix-exif where photos lie on their side, else the next verb of the line."""
+    import shlex
+
+    codes = {finding.code for finding in report.findings}
+    verb = "fix-exif" if any(code.startswith("ORI") for code in codes) else "xml2csv" if report.splits else "split"
+    return f"ssdprep {verb} {shlex.quote(str(report.root))}"
 
 
 def _rule() -> Any:

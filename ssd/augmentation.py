@@ -33,7 +33,9 @@ class Draws:
         self._seed = seed
         self._taken = 0
 
-    def uniform(self, shape: tuple[int, ...] = (), low: float | tf.Tensor = 0.0, high: float | tf.Tensor = 1.0) -> tf.Tensor:
+    def uniform(
+        self, shape: tuple[int, ...] = (), low: float | tf.Tensor = 0.0, high: float | tf.Tensor = 1.0
+    ) -> tf.Tensor:
         self._taken += 1
         key = tf.random.experimental.stateless_fold_in(self._seed, self._taken)
         return low + tf.random.stateless_uniform(shape, key) * (high - low)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from ssdprep.labels import LabelMap, read_label_map
 
 from ssd.pipeline import Example, example_of
-from ssdprep.labels import LabelMap, read_label_map
-from ssdprep.orient import to_upright
-from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
-from ssdprep.scan import scan_folder
+from ssdprep.derived import UNREADABLE, read_source
+from ssdprep.images import ImageFault
+from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Source:
 
     def split(self, name: str) -> tuple[Example, ...]:
         """The examples of a split; `SsdprepError` names those that there are."""
-        if name in self.splits:
+        if self.splits.get(name):
             return self.splits[name]
         raise SsdprepError(
-            f"{self.path} has no split {name!r}, only {', '.join(self.splits)}",
+            f"{self.path} has no photos in split {name!r}, only in {', '.join(k for k, v in self.splits.items() if v)}",
             f"ssdprep split {self.path}, or --split all",
         )
 
@@ -43,85 +44,84 @@ class Source:
 def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = untracked) -> Source:
     """Read a data set. ``labels`` gives the ids (a trained detector's); without it the data set's own names, sorted.
 
-    Photos without an annotation, without a readable image, or whose boxes lie in an unknown EXIF frame are left out,
-    each with a finding. Raises `SsdprepError` where nothing is left, or a class is not in ``labels``.
+    What cannot be learnt from (photos without annotation, boxes in an unknown EXIF frame ...) is left out, with a
+    finding. Raises `SsdprepError` where nothing is left, or a class is not in ``labels``.
     """
-    source = _from_tfrecords(path, labels) if (path / "manifest.json").is_file() else _from_photos(path, labels, track)
-    if not source.splits["all"]:
-        raise SsdprepError(f"{path} holds no labelled photo that can be used", f"ssdprep audit {path}")
-    return source
+    if (path / "manifest.json").is_file():
+        return _from_tfrecords(path, labels)
+    source = read_source(path, track=track)
+    labels = labels or LabelMap.from_names(
+        sorted({thing.name for record in source.records for thing in record.objects})
+    )
+    examples = {record: example_of(record, labels) for record in source.records}
+    parts = source.parts() if source.splits else {}
+    splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
+    return Source(path, labels, {"all": tuple(examples.values()), **splits}, source.findings)
 
 
 def train_and_val(source: Source, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """What to train on and what to validate on; never the test split.
 
-    Without a val split, every eighth photo of train is set aside, by a hash of its name and the seed, so that the
+    Without a val split, an eighth of train is set aside, by a hash of the photos' names and the seed, so that the
     choice is the same on every machine. Without any split, the whole set counts as train.
     """
-    training = source.splits.get("train", source.splits["all"])
-    if not training:
-        raise SsdprepError(f"the train split of {source.path} is empty", f"ssdprep split {source.path}")
+    training = source.split("train" if "train" in source.splits else "all")
     if source.splits.get("val"):
         return training, source.splits["val"]
-    held = set(_held_out(training, seed, share=8))
     if len(training) < 2:
-        raise SsdprepError("one photo cannot be split into train and val", "label more photos")
+        raise SsdprepError(f"{source.path} has one photo to train on: it takes two", "label more photos")
+    held = set(_held_out(training, seed, one_in=8))
     return (
         tuple(e for i, e in enumerate(training) if i not in held),
         tuple(e for i, e in enumerate(training) if i in held),
     )
 
 
-def _held_out(examples: Sequence[Example], seed: int, share: int) -> list[int]:
-    """Indices of one in ``share``, spread over the rarest class of each photo, so that val sees every class it can."""
-    counts: dict[int, int] = {}
-    for example in examples:
-        for class_id in example.ids.tolist():
-            counts[class_id] = counts.get(class_id, 0) + 1
+def readable(
+    examples: Sequence[Example], *, track: Track = untracked
+) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
+    """The examples whose every pixel can be decoded; a finding for each of the others."""
+    with ThreadPoolExecutor() as threads:
+        faults = list(track(threads.map(_fault_of, examples), "Checking photos", len(examples)))
+    return (
+        tuple(e for e, fault in zip(examples, faults, strict=True) if fault is None),
+        tuple(fault for fault in faults if fault is not None),
+    )
+
+
+def _fault_of(example: Example) -> Finding | None:
+    path = Path(example.source)
+    try:
+        example.encoded()
+    except ImageFault as fault:
+        return Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "give yourself the right to read it, or delete it")
+    return None
+
+
+def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
+    """Indices of one in so many, spread over the rarest class of each photo, so that val sees every class it can."""
+    boxes = Counter(class_id for example in examples for class_id in example.ids.tolist())
 
     def key(i: int) -> tuple[int, int, str]:
-        rarest = min(((counts[c], c) for c in examples[i].ids.tolist()), default=(0, 0))
+        rarest = min(((boxes[c], c) for c in examples[i].ids.tolist()), default=(0, 0))
         return (*rarest, hashlib.sha256(f"{seed}/{Path(examples[i].source).name}".encode()).hexdigest())
 
     order = sorted(range(len(examples)), key=key)
-    return order[share // 2 :: share] or order[-1:]
-
-
-def _from_photos(path: Path, labels: LabelMap | None, track: Track) -> Source:
-    scanned = scan_folder(path, track=track)
-    dataset = to_upright(scanned)
-    usable = {record.image: record for record in dataset.records if record.image and record.annotation and record.size}
-    labels = labels or LabelMap.from_names(dataset.classes)
-    examples = {image: example_of(record, labels) for image, record in usable.items()}
-
-    def chosen(records: Sequence[Record]) -> tuple[Example, ...]:
-        return tuple(examples[record.image] for record in records if record.image in examples)
-
-    splits = {name: chosen(records) for name, records in dataset.splits.items() if name != "trainval"}
-    unlabelled = [record.image for record in dataset.records if record.image and not record.annotation]
-    findings = list(dataset.findings)
-    if unlabelled:
-        findings.append(
-            Finding(
-                "TRN001",
-                Severity.INFO,
-                path,
-                0,
-                f"{len(unlabelled)} photos have no annotation and are not trained on",
-                "label them, or save them without boxes in LabelImg if they show nothing",
-            )
-        )
-    return Source(path, labels, {"all": chosen(dataset.records), **splits}, tuple(findings))
+    return order[one_in // 2 :: one_in] or order[-1:]
 
 
 def _from_tfrecords(path: Path, labels: LabelMap | None) -> Source:
-    own = read_label_map(path / "label_map.pbtxt")
-    labels = labels or own
+    labels = labels or read_label_map(path / "label_map.pbtxt")
     splits: dict[str, list[Example]] = {}
     for shard in sorted(path.glob("*-?????-of-?????.tfrecord")):
         split = splits.setdefault(shard.name.split("-")[0], [])
         split += [_example_in(shard, offset, message, labels) for offset, message in _messages(shard)]
     every = tuple(example for examples in splits.values() for example in examples)
+    if not every:
+        raise SsdprepError(f"{path} holds no record", "write it again with ssdprep tfrecord")
     return Source(path, labels, {"all": every, **{name: tuple(examples) for name, examples in splits.items()}}, ())
 
 
@@ -130,7 +130,7 @@ def _messages(shard: Path) -> Iterator[tuple[int, bytes]]:
     offset = 0
     for message in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
         yield offset, message
-        offset += struct.calcsize("<Q") + 4 + len(message) + 4
+        offset += 8 + 4 + len(message) + 4  # length, its checksum, the message, its checksum
 
 
 def _example_in(shard: Path, offset: int, message: bytes, labels: LabelMap) -> Example:

@@ -118,7 +118,9 @@ def _head(x: Any, boxes: int, values: int, name: str, *, separable: bool) -> Any
         x = layers.DepthwiseConv2D(3, 1, "same", depthwise_initializer="he_normal", name=f"{name}_depthwise")(x)
         x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
     kernel = 1 if separable else 3
-    x = layers.Conv2D(boxes * values, kernel, padding="same", kernel_initializer="glorot_normal", name=f"{name}_conv")(x)
+    x = layers.Conv2D(boxes * values, kernel, padding="same", kernel_initializer="glorot_normal", name=f"{name}_conv")(
+        x
+    )
     return layers.Reshape((-1, values), name=name)(x)
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssd.data import open_source, readable
 from ssd.metrics import coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Run
-from ssdprep.record import Track, untracked
+from ssdprep.record import Finding, Severity, Track, untracked
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: its boxes in the set, and how well they are found. nan where it has none."""
+    """One class: its boxes in the set, and how well they are found; nan where it has none."""
 
     name: str
     boxes: int
@@ -28,29 +30,75 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one evaluation. AP50 and AP are COCO's, voc07 is VOC 2007's 11-point mean at IoU 0.5."""
+    """The figures of one evaluation: COCO's AP50 and AP, VOC 2007's 11-point mean at IoU 0.5."""
 
+    source: str
     images: int
     AP50: float
     AP: float
     voc07: float
     per_class: tuple[ClassScore, ...]
-    findings: tuple[()] = ()
-    exit_code: int = 0
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 where photos had to be left out because of an error in them."""
+        return int(any(f.severity is Severity.ERROR for f in self.findings))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; a figure that is not defined is null."""
         return {
+            "data": self.source,
             "images": self.images,
-            **{key: _number(getattr(self, key)) for key in ("AP50", "AP", "voc07")},
-            "per_class": {
-                c.name: {"boxes": c.boxes, "AP50": _number(c.AP50), "AP": _number(c.AP), "voc07": _number(c.voc07)}
-                for c in self.per_class
-            },
+            **_figures(self),
+            "per_class": {c.name: {"boxes": c.boxes, **_figures(c)} for c in self.per_class},
+            "findings": [f.to_dict() for f in self.findings],
         }
 
 
+def evaluate_folder(run: Path, data: Path, split: str | None = None, *, track: Track = untracked) -> Evaluation:
+    """Score the detector in a run folder on a data set; ``split`` None: test where there is one, else all of it.
+
+    Raises `SsdprepError` where there is no run, no data, no such split, or a class that the detector does not know.
+    """
+    detector = Run.load(run)
+    source = open_source(data, detector.labels, track=track)
+    name = split or ("test" if "test" in source.splits else "all")
+    examples, bad = readable(source.split(name), track=track)
+    evaluation, _ = evaluate(detector, examples, track=track)
+    described = f"{data}, {'all photos' if name == 'all' else f'split {name}'}"
+    return Evaluation(**{**vars(evaluation), "source": described, "findings": (*source.findings, *bad)})
+
+
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Evaluation, list[np.ndarray]]:
-    """Score a run on labelled photos; the detections, (M, 6) for each photo, come back beside the figures."""
-    detections = list(run.detect(examples, track=track))
-    return score(examples, detections, run.labels.names), detections
+    """Score a run on labelled photos; what it found, (M, 6) for each photo as `Run.detect` yields it, comes beside."""
+    found = list(run.detect(examples, track=track))
+    return score(examples, found, run.labels.names), found
+
+
+def score(examples: Sequence[Example], found: Sequence[np.ndarray], names: Sequence[str]) -> Evaluation:
+    """The figures of detections, in pixels of the upright photos.
+
+    VOC leaves objects marked difficult out of the count; COCO knows no such mark and counts them.
+    """
+    truth = [np.concatenate([e.ids[:, None], _pixels(e)], axis=1) for e in examples]
+    coco = coco_average_precision(truth, found, len(names))
+    voc = voc_average_precision(truth, found, len(names), difficult=[e.difficult for e in examples])
+    boxes = np.bincount(np.concatenate([e.ids for e in examples]), minlength=len(names) + 1)
+    per_class = tuple(
+        ClassScore(
+            name, int(boxes[i + 1]), *map(float, (coco.per_class_AP50[i], coco.per_class_AP[i], voc.per_class[i]))
+        )
+        for i, name in enumerate(names)
+    )
+    return Evaluation("", len(examples), float(coco.AP50), float(coco.AP), float(voc.mean), per_class)
+
+
+def _pixels(example: Example) -> np.ndarray:
+    height, width = example.size
+    return example.boxes.astype(np.float64) * [width, height, width, height]
+
+
+def _figures(scores: Evaluation | ClassScore) -> dict[str, float | None]:
+    values = {key: getattr(scores, key) for key in ("AP50", "AP", "voc07")}
+    return {key: None if math.isnan(value) else value for key, value in values.items()}

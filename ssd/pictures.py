@@ -58,6 +58,7 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 12,
     """A contact sheet of what a run finds on photos: the photos with their detections, scores beside the names."""
     from ssdprep.draw import contact_sheet, draw_boxes
     from ssdprep.files import write_new
+
     from ssdprep.images import encode_jpeg
 
     chosen = examples[:: max(1, len(examples) // count)][:count]
@@ -65,4 +66,6 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 12,
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
         objects, scores = found_objects(run, rows, threshold)
         tiles.append((draw_boxes(example.image(), objects, scores=scores), Path(example.source).name))
-    write_new(path, encode_jpeg(contact_sheet(tiles, title=f"{run.config.name}: found on validation photos"), quality=90))
+    write_new(
+        path, encode_jpeg(contact_sheet(tiles, title=f"{run.config.name}: found on validation photos"), quality=90)
+    )

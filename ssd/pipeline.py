@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from ssdprep.labels import LabelMap
 
 from ssd.augmentation import Augmentation, augment, sample
 from ssd.encoder import encode_targets
 from ssd.presets import Config
 from ssdprep import images
-from ssdprep.labels import LabelMap
 from ssdprep.record import Record
 
 WHOLE = tf.constant([0.0, 0.0, 1.0, 1.0])

@@ -19,7 +19,9 @@ def predict(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the drawn photos go.")] = Path("predictions"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the drawn photos go.")] = Path(
+        "predictions"
+    ),
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Show boxes from this score on.")] = 0.5,
     json: Json = False,
     quiet: Quiet = False,

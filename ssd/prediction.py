@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ssdprep.draw import draw_boxes
+from ssdprep.files import write_new
 
+from ssd.data import readable
+from ssd.pictures import found_objects
 from ssd.pipeline import Example
 from ssd.run import Run
 from ssdprep import images
-from ssdprep.draw import draw_boxes
-from ssdprep.files import write_new
-from ssdprep.record import Box, Finding, Object, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Object, Severity, SsdprepError, Track, untracked
+from ssdprep.walk import PHOTOS
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,13 @@ def predict_photos(
     A photo that cannot be read becomes a finding. Raises `SsdprepError` where there is no run or no photo at all.
     """
     detector = Run.load(run)
-    examples, findings = _readable(_photos_in(photos))
+    examples, findings = _examples(_photos_in(photos))
     found = detector.detect(examples, score=threshold, track=track)
     out.mkdir(parents=True, exist_ok=True)
     names = _distinct_names([Path(e.source) for e in examples])
     predictions = []
     for example, rows, name in zip(examples, found, names, strict=True):
-        objects = tuple(Object(detector.labels.name_of(int(row[0])), Box(*map(float, row[2:]))) for row in rows)
-        scores = tuple(float(row[1]) for row in rows)
+        objects, scores = found_objects(detector, rows, threshold)
         drawn = draw_boxes(example.image(), objects, scores=scores)
         write_new(out / name, images.encode_jpeg(drawn, quality=90))
         predictions.append(Prediction(Path(example.source), objects, scores, out / name))
@@ -86,25 +88,19 @@ def _photos_in(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise SsdprepError(f"{path} does not exist", "name photos, or folders of photos")
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in images.SUFFIXES) if path.is_dir() else [path]
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTOS) if path.is_dir() else [path]
         found += inside
     if not found:
         raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", "name photos, or folders of photos")
     return found
 
 
-def _readable(photos: Sequence[Path]) -> tuple[list[Example], tuple[Finding, ...]]:
-    """Photos whose every pixel can be read, as examples without labels; the others as findings."""
-    examples, findings = [], []
+def _examples(photos: Sequence[Path]) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
+    """Photos as examples without labels, in their upright sizes; those that cannot be read as findings."""
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
-    for photo in photos:
-        try:
-            encoded = images.upright_bytes(photo)
-        except images.ImageFault as fault:
-            findings.append(fault.finding(photo))
-            continue
-        examples.append(Example(str(photo), (encoded.size.height, encoded.size.width), *nothing))
-    return examples, tuple(findings)
+    unsized = [Example(str(photo), (0, 0), *nothing) for photo in photos]
+    examples, findings = readable(unsized)
+    return tuple(replace(example, size=example.image().shape[:2]) for example in examples), findings
 
 
 def _distinct_names(photos: Sequence[Path]) -> list[str]:

@@ -11,12 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from ssdprep.labels import LabelMap
 
 from ssd.decoder import detect
 from ssd.detector import anchors_of, build_detector
 from ssd.pipeline import Example, evaluation_batches
 from ssd.presets import Config
-from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError, Track, untracked
 
 MODEL, CONFIG = "model.keras", "config.json"
@@ -43,7 +43,8 @@ class Run:
         missing = [name for name in (MODEL, CONFIG) if not (folder / name).is_file()]
         if missing:
             raise SsdprepError(
-                f"{folder} holds no trained detector: {missing[0]} is missing", "python -m ssd.train DATA --out RUN first"
+                f"{folder} holds no trained detector: {missing[0]} is missing",
+                "python -m ssd.train DATA --out RUN first",
             )
         stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config = Config.from_dict(stored["config"])

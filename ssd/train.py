@@ -28,7 +28,9 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Photos in one step.")] = 16,
     rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
-    flip_v: Annotated[bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")] = False,
+    flip_v: Annotated[
+        bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="RUN", help="A new folder.  [default: runs/NAME-OF-DATA]")
     ] = None,

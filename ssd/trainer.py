@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssd.augmentation import Augmentation
-from ssd.data import Source, open_source, train_and_val
+from ssd.data import Source, open_source, readable, train_and_val
 from ssd.detector import load_imagenet, load_weights
 from ssd.evaluation import evaluate
 from ssd.learner import AveragedAdam, Learner, WarmCosine
@@ -124,7 +124,9 @@ class KeepBest(keras.callbacks.Callback):
     anything. Equal AP50: the higher AP wins.
     """
 
-    def __init__(self, run: Run, validation: Sequence[Example], recipe: Recipe, out: Path, facts: dict[str, Any], say: Say):
+    def __init__(
+        self, run: Run, validation: Sequence[Example], recipe: Recipe, out: Path, facts: dict[str, Any], say: Say
+    ):
         super().__init__()
         self.history: list[Epoch] = []
         self.stage = ""
@@ -198,7 +200,7 @@ def train_folder(
         raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
     keras.utils.set_random_seed(seed)
     source = open_source(data, track=track)
-    training, validation = train_and_val(source, seed)
+    (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
     run = Run.new(preset(preset_name), source.labels)
     pretrained = start_from(run, weights)
     folder.mkdir(parents=True, exist_ok=True)
@@ -219,7 +221,14 @@ def train_folder(
     curves(history, folder / "curves.png")
     best = Run.load(folder)
     sheet(best, validation, folder / "validation.jpg")
-    return Trained(folder, source.labels.names, facts["photos"], len(pretrained), tuple(history), source.findings)
+    return Trained(
+        folder,
+        source.labels.names,
+        facts["photos"],
+        len(pretrained),
+        tuple(history),
+        (*source.findings, *bad, *also_bad),
+    )
 
 
 def start_from(run: Run, weights: str) -> tuple[str, ...]:
@@ -306,9 +315,7 @@ def _freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: R
         layer.trainable = layer.name not in known or (stage == "all" and not early and not statistics)
 
 
-def _optimizer(
-    model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]
-) -> AveragedAdam:
+def _optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]) -> AveragedAdam:
     total = recipe.epochs * steps
     warmup = max(1, min(round(recipe.warmup_epochs * steps), total // 4))
     known = set(pretrained)
@@ -334,7 +341,12 @@ def _told(line: Epoch, epochs: int, better: bool) -> str:
 
 
 def _introduced(
-    run: Run, source: Source, training: Sequence[Example], validation: Sequence[Example], pretrained: Sequence[str], weights: str
+    run: Run,
+    source: Source,
+    training: Sequence[Example],
+    validation: Sequence[Example],
+    pretrained: Sequence[str],
+    weights: str,
 ) -> str:
     start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
     return (

@@ -65,7 +65,9 @@ def fix_exif(
     turned: Annotated[
         TurnedChoice | None, typer.Option(help="Which way photos without a tag were turned after labelling.")
     ] = None,
-    strip_gps: Annotated[bool, typer.Option("--strip-gps", help="Remove the place from the EXIF of all photos.")] = False,
+    strip_gps: Annotated[
+        bool, typer.Option("--strip-gps", help="Remove the place from the EXIF of all photos.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -110,9 +112,11 @@ def audit(data: Data = Path("data"), json: Json = False, quiet: Quiet = False, d
 def xml2csv(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="CSV", help="Where to write.  [default: DATA/labels.csv]")
+        Path | None, typer.Option("--out", "-o", metavar="CSV", help="Where to write.", show_default="DATA/labels.csv")
     ] = None,
-    negatives: Annotated[bool, typer.Option("--negatives", help="Keep images without boxes, as rows without a class.")] = False,
+    negatives: Annotated[
+        bool, typer.Option("--negatives", help="Keep images without boxes, as rows without a class.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -131,7 +135,8 @@ def split(
     test: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the photos for the test.")] = 0.2,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write.  [default: DATA/ImageSets/Main]")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where to write.", show_default="DATA/ImageSets/Main"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a split that is already there.")] = False,
     json: Json = False,
@@ -150,7 +155,7 @@ def split(
 def augment(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.  [default: DATA-augmented]")
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default="DATA-augmented")
     ] = None,
     copies: Annotated[int, typer.Option(min=1, help="New pictures drawn from each photo.")] = 1,
     rotate: Annotated[float, typer.Option(min=0, max=180, help="Turn by up to so many degrees, either way.")] = 0.0,
@@ -202,11 +207,13 @@ def augment(
 def tfrecord(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.  [default: DATA-tfrecord]")
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default="DATA-tfrecord")
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="labels.txt or label_map.pbtxt that gives the ids.  [default: names, sorted]"),
+        typer.Option(
+            "--labels", help="labels.txt or label_map.pbtxt that gives the ids.", show_default="names, sorted"
+        ),
     ] = None,
     shards: Annotated[int, typer.Option(min=0, help="Files for each split; 0: one for each 200 MB.")] = 0,
     json: Json = False,
@@ -225,7 +232,7 @@ def tfrecord(
 def preview(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="PNG", help="Where to write.  [default: DATA-preview.png]")
+        Path | None, typer.Option("--out", "-o", metavar="PNG", help="Where to write.", show_default="DATA-preview.png")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Photos on the sheet.")] = 24,
     before: Annotated[

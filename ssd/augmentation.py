@@ -33,14 +33,14 @@ class Draws:
         self._seed = seed
         self._taken = 0
 
-    def uniform(
-        self, shape: tuple[int, ...] = (), low: float | tf.Tensor = 0.0, high: float | tf.Tensor = 1.0
-    ) -> tf.Tensor:
+    def uniform(self, shape: tuple[int, ...] = (), low: Any = 0.0, high: Any = 1.0) -> tf.Tensor:
+        """Float32 numbers in [low, high)."""
         self._taken += 1
         key = tf.random.experimental.stateless_fold_in(self._seed, self._taken)
         return low + tf.random.stateless_uniform(shape, key) * (high - low)
 
     def happens(self, probability: float) -> tf.Tensor:
+        """True with that probability."""
         return self.uniform() < probability
 
 

@@ -14,9 +14,9 @@ import tensorflow as tf
 from ssdprep.labels import LabelMap, read_label_map
 
 from ssd.pipeline import Example, example_of
-from ssdprep.derived import UNREADABLE, read_source
+from ssdprep.derived import damage, read_source
 from ssdprep.images import ImageFault
-from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, SsdprepError, Track, untracked
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,10 @@ def readable(
 
 
 def _fault_of(example: Example) -> Finding | None:
-    path = Path(example.source)
     try:
         example.encoded()
-    except ImageFault as fault:
-        return Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy)
-    except OSError as error:
-        message = f"the file cannot be read: {error.strerror}"
-        return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "give yourself the right to read it, or delete it")
+    except (ImageFault, OSError) as error:
+        return damage(Path(example.source), error)
     return None
 
 

@@ -133,7 +133,7 @@ def _stored_h5(path: Path) -> dict[str, list[np.ndarray]]:
     import h5py
 
     with h5py.File(path) as file:
-        root = file["model_weights"] if "model_weights" in file else file
+        root = file.get("model_weights", file)
         return {
             name: [np.asarray(root[name][weight]) for weight in root[name].attrs["weight_names"]]
             for name in root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def curves(history: Sequence[Epoch], path: Path) -> None:
     found.plot(epochs, [line.val_AP for line in history], color=CLASS, label="AP")
     found.plot([best.epoch], [best.val_AP50], "o", color=GOOD, label=f"kept: epoch {best.epoch}, {best.val_AP50:.3f}")
     found.set(title="on validation photos", ylim=(0, 1.02))
-    freed = next((b.epoch - 0.5 for a, b in zip(history, history[1:], strict=False) if a.stage != b.stage), None)
+    freed = next((b.epoch - 0.5 for a, b in pairwise(history) if a.stage != b.stage), None)
     for axes in (loss, found):
         if freed:
             axes.axvline(freed, color="#afb8c1", linestyle=":", label="backbone freed" if axes is loss else None)

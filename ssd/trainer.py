@@ -204,7 +204,8 @@ def train_folder(
     run = Run.new(preset(preset_name), source.labels)
     pretrained = start_from(run, weights)
     folder.mkdir(parents=True, exist_ok=True)
-    say(_introduced(run, source, training, validation, pretrained, weights))
+    start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
+    say(_introduced(run, source, training, validation, start))
     facts = {
         "data": str(data),
         "weights": weights,
@@ -341,14 +342,8 @@ def _told(line: Epoch, epochs: int, better: bool) -> str:
 
 
 def _introduced(
-    run: Run,
-    source: Source,
-    training: Sequence[Example],
-    validation: Sequence[Example],
-    pretrained: Sequence[str],
-    weights: str,
+    run: Run, source: Source, training: Sequence[Example], validation: Sequence[Example], start: str
 ) -> str:
-    start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
     return (
         f"{run.config.name}: {run.model.count_params():,} parameters, {len(run.anchors):,} anchors, {start}\n"
         f"{source.path}: {len(training)} photos to train on, {len(validation)} to validate on, "

@@ -32,7 +32,8 @@ class AugmentReport:
     recipe: Recipe
     seed: int
     photos: int  # upright originals in the new set
-    pictures: int  # drawn from them
+    drawn_from: int  # of them: those for training
+    pictures: int  # drawn
     boxes: dict[str, int]  # in the new set, by class, originals and drawn pictures together
     dropped: int  # boxes that left a drawn picture, by Recipe.min_visibility
     emptied: int  # drawn pictures that lost their last box
@@ -51,6 +52,7 @@ class AugmentReport:
         return {
             "out": str(self.out),
             "photos": self.photos,
+            "drawn_from": self.drawn_from,
             "pictures": self.pictures,
             "boxes": self.boxes,
             "dropped": self.dropped,
@@ -224,6 +226,7 @@ def _report(
         recipe=recipe,
         seed=seed,
         photos=len(done) - len(faults),
+        drawn_from=sum(bool(each.rows) for each in done),
         pictures=len(rows),
         boxes=dict(sorted(Counter(chain.from_iterable(each.boxes for each in done)).items())),
         dropped=sum(row["dropped"] for row in rows),

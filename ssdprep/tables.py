@@ -81,7 +81,7 @@ def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    made = f"{report.pictures:,} pictures drawn from {report.photos:,} photos"
+    made = f"{report.pictures:,} pictures drawn from {report.drawn_from:,} photos"
     yield Text.assemble(("augment  ", "bold"), made, "  ", (_said(report.recipe.operations), "dim"))
     table = Table(box=_rule(), pad_edge=False, header_style="dim")
     table.add_column("class")
@@ -93,7 +93,8 @@ def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
         share = f"less than {report.recipe.min_visibility:.0%} of each stayed in the picture"
         emptied = f"; {report.emptied:,} pictures lost their last" if report.emptied else ""
         yield Text(f"{report.dropped:,} boxes dropped: {share}{emptied}")
-    yield Text("photos: " + ", ".join(f"{count:,} {how}" for how, count in report.how.items()), style="dim")
+    how = ", ".join(f"{count:,} {how}" for how, count in report.how.items())
+    yield Text(f"photos: {report.photos:,} copied upright ({how})", style="dim")
     if report.splits:
         yield Text("lists:  " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
     yield Text.assemble("wrote   ", (f"{report.out}", "bold green"), "  augmentation.csv says what was done to each")

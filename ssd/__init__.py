@@ -12,6 +12,7 @@ _HOME = {
     "iou": "geometry",
     "match_bipartite_greedy": "matching",
     "match_multi": "matching",
+    "SSDInputEncoder": "encoder",
     "SSDLoss": "loss",
     "decode_detections": "decoder",
     "decode_detections_fast": "decoder",

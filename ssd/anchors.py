@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd.geometry import convert_coordinates
+from ssd.geometry import Coords, convert_coordinates
 
 Size = tuple[int, int]  # height, width
 Pair = float | tuple[float, float] | None  # one value for both directions, or (vertical, horizontal)
@@ -30,8 +30,9 @@ def anchor_boxes(
     offsets: Sequence[Pair] | None = None,
     clip: Clip = False,
     normalize: bool = True,
+    coords: Coords = "centroids",
 ) -> NDArray[np.float64]:
-    """The anchors of all layers: float64 (n_boxes, 4) centroids (cx, cy, w, h).
+    """The anchors of all layers: float64 (n_boxes, 4), by default centroids (cx, cy, w, h).
 
     image_size: (height, width) in pixels. feature_sizes: (rows, columns) of each layer. scales: one for each layer and
     one more, for the last geometric mean. aspect_ratios: width to height, a sequence for each layer; the other options
@@ -52,6 +53,7 @@ def anchor_boxes(
             offsets[k] if offsets else None,
             clip,
             normalize,
+            coords,
         ).reshape(-1, 4)
         for k in range(n)
     ]
@@ -69,23 +71,32 @@ def layer_anchor_boxes(
     offset: Pair = None,
     clip: Clip = False,
     normalize: bool = True,
+    coords: Coords = "centroids",
 ) -> NDArray[np.float64]:
-    """The anchors of one layer: float64 (rows, columns, boxes, 4) centroids.
+    """The anchors of one layer: float64 (rows, columns, boxes, 4), in the format ``coords``.
 
     step: pixels from one cell's centre to the next; by default the image is shared out evenly. offset: where in its
     cell the first centre lies, in steps; by default 0.5. normalize: as shares of the image's width and height instead
-    of pixels. clip: see `clip_boxes`.
+    of pixels.
+
+    clip: False leaves boxes as they are, as the original SSD does; True or "corners" cuts them at the image's border.
+    For compatibility: "pixels" pulls edges at or beyond W to W - 1 (the Keras port); "centroids" limits centres and
+    sides to the image's sides, which moves and shrinks boxes alike (ssd.pytorch, lufficc/SSD); "sides" limits widths
+    and heights (torchvision).
     """
     (height, width), (rows, columns) = image_size, feature_size
     down, across = _pair(step, (height / rows, width / columns))
     top, left = _pair(offset, (0.5, 0.5))
     shapes = box_shapes(min(image_size), scale, next_scale, aspect_ratios, two_boxes_for_ar1)
     boxes = np.empty((rows, columns, len(shapes), 4))
-    boxes[..., 0] = ((np.arange(columns) + left) * across)[None, :, None]
-    boxes[..., 1] = ((np.arange(rows) + top) * down)[:, None, None]
+    boxes[..., 0] = np.linspace(left * across, (left + columns - 1) * across, columns)[None, :, None]
+    boxes[..., 1] = np.linspace(top * down, (top + rows - 1) * down, rows)[:, None, None]
     boxes[..., 2:] = shapes
-    boxes = clip_boxes(boxes, image_size, clip)
-    return boxes / [width, height, width, height] if normalize else boxes
+    # By way of corners, as the Keras port goes: the last bit decides between anchors that overlap an object equally.
+    limit = np.array([width, height] * 2, dtype=np.float64)
+    corners = clip_corners(convert_coordinates(clip_centroids(boxes, limit, clip), 0, "centroids2corners"), limit, clip)
+    corners = corners / limit if normalize else corners
+    return corners if coords == "corners" else convert_coordinates(corners, 0, f"corners2{coords}")
 
 
 def box_shapes(
@@ -100,28 +111,23 @@ def box_shapes(
     return np.array(shapes)
 
 
-def clip_boxes(boxes: NDArray[np.float64], image_size: Size, clip: Clip) -> NDArray[np.float64]:
-    """Anchors (..., 4), centroids in pixels, cut to the image in one of the ways that are in use.
-
-    False: not at all, as the original SSD does. True or "corners": edges to [0, W] and [0, H]. For compatibility:
-    "pixels" pulls edges at or beyond W to W - 1 (the Keras port); "centroids" limits centres and sides to the image's
-    sides, which moves and shrinks boxes alike (ssd.pytorch, lufficc); "sides" limits widths and heights (torchvision).
-    """
-    if not clip:
+def clip_centroids(boxes: NDArray[np.float64], limit: NDArray[np.float64], clip: Clip) -> NDArray[np.float64]:
+    """Centroids (..., 4) limited to [0, limit], or only their sides, where ``clip`` asks for that."""
+    if clip not in ("centroids", "sides"):
         return boxes
-    limit = np.array([image_size[1], image_size[0]] * 2, dtype=np.float64)
-    if clip == "centroids":
-        return np.clip(boxes, 0.0, limit)
-    if clip == "sides":
-        return np.concatenate([boxes[..., :2], np.clip(boxes[..., 2:], 0.0, limit[2:])], axis=-1)
-    corners = convert_coordinates(boxes, 0, "centroids2corners")
+    limited = np.clip(boxes, 0.0, limit)
+    return limited if clip == "centroids" else np.concatenate([boxes[..., :2], limited[..., 2:]], axis=-1)
+
+
+def clip_corners(corners: NDArray[np.float64], limit: NDArray[np.float64], clip: Clip) -> NDArray[np.float64]:
+    """Corners (..., 4) cut at [0, limit], or pulled to limit - 1, where ``clip`` asks for that."""
+    if clip is True or clip == "corners":
+        return np.clip(corners, 0.0, limit)
     if clip == "pixels":
-        corners = np.where(corners >= limit, limit - 1.0, np.maximum(corners, 0.0))
-    elif clip in (True, "corners"):
-        corners = np.clip(corners, 0.0, limit)
-    else:
+        return np.where(corners >= limit, limit - 1.0, np.maximum(corners, 0.0))
+    if clip not in (False, "centroids", "sides"):
         raise ValueError(f"clip must be a bool, corners, pixels, centroids or sides, not {clip!r}")
-    return convert_coordinates(corners, 0, "corners2centroids")
+    return corners
 
 
 def paper_scales(min_scale: float, max_scale: float, n_layers: int) -> tuple[float, ...]:

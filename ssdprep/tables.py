@@ -36,9 +36,9 @@ def audit_report(report: Audit) -> Iterator[RenderableType]:
     if report.splits:
         yield Text("lists:   " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
     severities = Counter(finding.severity.value for finding in report.findings)
-    found = ", ".join(
-        f"{count:,} {name}{'s' * (count > 1)}" for name in ("error", "warning", "info") if (count := severities[name])
-    )
+    words = {"error": "error", "warning": "warning", "info": "note"}
+    numbers = [(severities[name], word) for name, word in words.items() if severities[name]]
+    found = ", ".join(f"{count:,} {word}{'s' * (count > 1)}" for count, word in numbers)
     yield Text.assemble("found    ", (found, "bold") if found else ("nothing wrong", "bold green"))
     yield _next(_after_audit(report))
 

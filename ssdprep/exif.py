@@ -1,27 +1,84 @@
-"""The verb fix-exif: photos and boxes agree on which way is up."""
+"""The verb fix-exif: decide every file, make photos and boxes upright, put it all in place at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from ssdprep.orient import Frame, Turn
-from ssdprep.record import Finding, Track, untracked
+from ssdprep import files, settled
+from ssdprep.orient import Decision, Frame, Turn, Verdict, judge, next_command, undecided
+from ssdprep.parallel import in_order
+from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
+from ssdprep.repair import Outcome, Repair, Task, repair
+from ssdprep.scan import SECOND, scan_folder
+from ssdprep.walk import folded
+
+Images = Literal["rewrite", "keep"]
+
+BACKUP_HAS_PLACE = "ORI005"
+
+_WORTH_WORKERS = 32 * 2**20  # bytes of photos below which starting processes costs more than it saves
+
+
+class FileFix(NamedTuple):
+    """What became of one photo and its annotation."""
+
+    image: Path
+    annotation: Path | None
+    orientation: int  # as written in the file, before
+    verdict: Verdict
+    evidence: str
+    action: str  # what was done or, in a dry run, would be
 
 
 @dataclass(frozen=True)
 class FixReport:
-    """What fix-exif found and did."""
+    """What fix-exif found and did or, in a dry run, would do."""
 
+    root: Path
+    dry_run: bool
+    files: tuple[FileFix, ...]
+    changed_images: int
+    changed_annotations: int
+    lossless: int  # photos whose pixels were turned without loss
+    reencoded: int  # photos whose pixels had to be encoded again
     findings: tuple[Finding, ...] = ()
 
     @property
+    def verdicts(self) -> dict[Verdict, int]:
+        """How many files of each verdict."""
+        counts = Counter(fix.verdict for fix in self.files)
+        return {verdict: counts[verdict] for verdict in Verdict}
+
+    @property
     def exit_code(self) -> int:
-        return 0
+        """1 where a file is unresolved, in conflict, or otherwise needs the user."""
+        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
 
     def to_dict(self) -> dict[str, Any]:
-        return {}
+        """The report as JSON types."""
+        return {
+            "verdicts": {verdict.value: count for verdict, count in self.verdicts.items()},
+            "changed_images": self.changed_images,
+            "changed_annotations": self.changed_annotations,
+            "lossless": self.lossless,
+            "reencoded": self.reencoded,
+            "dry_run": self.dry_run,
+            "files": [
+                {
+                    **fix._asdict(),
+                    "image": str(fix.image),
+                    "annotation": str(fix.annotation) if fix.annotation else None,
+                    "verdict": fix.verdict.value,
+                }
+                for fix in self.files
+            ],
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
 
 
 def fix_exif(
@@ -29,11 +86,99 @@ def fix_exif(
     *,
     dry_run: bool = False,
     frame: Frame = "auto",
-    images: str = "rewrite",
+    images: Images = "rewrite",
     turned: Turn | None = None,
     strip_gps: bool = False,
     track: Track = untracked,
     jobs: int = 0,
 ) -> FixReport:
-    """Make photos and boxes agree on which way is up."""
-    raise NotImplementedError
+    """Make photos and boxes agree on which way is up: pixels upright, tag 1, boxes and ``<size>`` in the same frame.
+
+    frame: of the boxes where the file itself cannot tell; never overrules a file that can. images: ``keep`` leaves the
+    photos alone and moves only boxes, for readers that apply the tag. turned: which way photos without a tag were
+    turned after they were labelled. strip_gps: remove the place from EXIF and XMP of all photos. jobs: worker processes
+    for the turning, used where there is much of it; 0: one for each core.
+
+    All changes are one transaction: a second run changes nothing, `ssdprep.undo` brings back every byte. Files that
+    cannot be decided, or not be turned, stay as they are, and a finding says why. ``ValueError`` for an unknown choice.
+    """
+    for choice, known in (
+        (frame, ("auto", "stored", "upright")),
+        (images, ("rewrite", "keep")),
+        (turned, (None, "cw", "ccw")),
+    ):
+        if choice not in known:
+            raise ValueError(f"{choice!r} is not one of {known}")
+    root = Path(root)
+    files.recover(root)
+    dataset = scan_folder(root, track=track)
+    decisions = _decisions(dataset, frame, turned)
+    tasks = [Task(record, decision, images == "rewrite", strip_gps) for record, decision in decisions]
+    work = [task for task in tasks if task.is_needed]
+    repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
+    done = _put_in_place(root, work, repairs, dry_run=dry_run)
+    return _report(root, dry_run, dataset, tasks, done)
+
+
+def _decisions(dataset: Dataset, frame: Frame, turned: Turn | None) -> list[tuple[Record, Decision]]:
+    """Every record with a readable photo, and its decision; a photo with a second annotation is in conflict."""
+    seconds = {folded(f.path.stem) for f in dataset.findings if f.code == SECOND}
+    decisions = []
+    for record, decision in zip(dataset.records, judge(dataset, frame=frame, turned=turned), strict=True):
+        if record.image is None or decision is None:
+            continue
+        if decision.turn != 1 and folded(record.image.stem) in seconds:
+            decision = replace(decision, verdict=Verdict.CONFLICT, evidence="another annotation may belong to it too")
+        decisions.append((record, decision))
+    return decisions
+
+
+def _workers(work: Sequence[Task], jobs: int) -> int:
+    total = sum(task.record.image.stat().st_size for task in work if task.turns and task.record.image)
+    return jobs or (0 if total >= _WORTH_WORKERS else 1)
+
+
+def _put_in_place(root: Path, work: Sequence[Task], repairs: Iterable[Repair], *, dry_run: bool) -> dict[Path, Outcome]:
+    """All changes as one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
+    done: dict[Path, Outcome] = {}
+    notes: dict[Path, settled.Note] = {}
+    with nullcontext() if dry_run else files.transaction(root, "fix-exif") as change:
+        for (record, *_), fixed in zip(work, repairs, strict=True):
+            for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
+                if change and path and data is not None:
+                    change.replace(path, data)
+            if record.annotation and fixed.note:
+                notes[record.annotation] = fixed.note
+            assert record.image is not None
+            done[record.image] = fixed.outcome
+        if change and notes:
+            change.replace(settled.place(root), settled.merged(root, notes))
+    return done
+
+
+def _report(root: Path, dry_run: bool, dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome]) -> FixReport:
+    advice = next_command(root, [task.decision for task in tasks])
+    findings, fixes = list(dataset.findings), []
+    for record, decision, *_ in tasks:
+        assert record.image is not None
+        fixed = done.get(record.image, Outcome())
+        findings += fixed.findings
+        if not decision.decided:
+            findings.append(undecided(root, record, decision, advice))
+        action = ", ".join(fixed.actions) or (
+            "nothing to do" if decision.decided and not fixed.findings else "not changed"
+        )
+        fixes.append(
+            FileFix(record.image, record.annotation, record.orientation, decision.verdict, decision.evidence, action)
+        )
+    turned = Counter(fixed.lossless for fixed in done.values())
+    return FixReport(
+        root,
+        dry_run,
+        tuple(fixes),
+        changed_images=sum(fixed.image_changed for fixed in done.values()),
+        changed_annotations=sum(fixed.annotation_changed for fixed in done.values()),
+        lossless=turned[True],
+        reencoded=turned[False],
+        findings=tuple(findings),
+    )

@@ -94,12 +94,10 @@ def decide(
         verdict, evidence = _by_boxes(stored, b) if labelled is None else _by_size(stored, labelled)
     else:
         verdict, evidence = _by_nothing(applied, stored, labelled)
+    shown = _SHOWN.get(verdict)
     if verdict is Verdict.UNRESOLVED and frame != "auto":
         verdict = Verdict.STORED_FRAME if frame == "stored" else Verdict.UPRIGHT_FRAME
         evidence = f"--frame {frame}; {evidence}"
-        shown = None
-    else:
-        shown = _SHOWN.get(verdict)
     if verdict is Verdict.UPRIGHT_FRAME:
         return Decision(verdict, evidence, stored.swapped if applied >= 5 else stored, shown=shown)
     return Decision(verdict, evidence, stored, applied, shown=shown)
@@ -184,7 +182,7 @@ def _judge(record: Record, notes: Notes, frame: Frame, turned: Turn | None) -> D
 
 
 def _moved(record: Record, decision: Decision) -> Record:
-    if decision.turn == 1 and record.labelled_size in {None, record.size}:
+    if not record.objects or (decision.turn == 1 and record.labelled_size in {None, record.size}):
         return record
     boxes = decision.upright([thing.box for thing in record.objects])
     objects = tuple(

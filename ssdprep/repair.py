@@ -1,0 +1,177 @@
+"""One photo and its annotation, upright: bytes in, bytes out. What fix-exif does in its worker processes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ssdprep.formats import voc
+from ssdprep.images import ImageFault, make_upright, without_gps
+from ssdprep.orient import TOLERANCE, Decision, Verdict
+from ssdprep.record import Box, Finding, Record, Severity, Size
+from ssdprep.settled import Note, written
+from ssdprep.turn import effective
+
+ROUNDED, UNPATCHABLE = "ORI003", "ORI004"
+KEPT_BESIDE, UNREADABLE = "IMG007", "IMG013"
+
+
+class Task(NamedTuple):
+    """One record and what is to become of it."""
+
+    record: Record
+    decision: Decision
+    rewrite: bool  # make the photo upright; False: only its boxes
+    strip_gps: bool
+
+    @property
+    def turns(self) -> bool:
+        """Whether pixels are to be moved."""
+        return self.rewrite and self.decision.decided and effective(self.record.orientation) != 1
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything may have to change."""
+        if self.strip_gps:
+            return True
+        if not self.decision.decided:
+            return False
+        photo = self.rewrite and self.record.orientation != 1
+        boxes = self.decision.turn != 1 or effective(self.record.orientation) != 1
+        return photo or (self.record.annotation is not None and (boxes or _new_size(self) is not None))
+
+
+class Repair(NamedTuple):
+    """New bytes of both files; None where the old ones stay."""
+
+    image: bytes | None = None
+    annotation: bytes | None = None
+    lossless: bool | None = None  # None: no pixel was moved
+    actions: tuple[str, ...] = ()  # what changed, in words
+    findings: tuple[Finding, ...] = ()
+    note: Note | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The same without the bytes, which may be many."""
+        changed = self.image is not None, self.annotation is not None
+        return Outcome(*changed, self.lossless, self.actions, self.findings)
+
+
+class Outcome(NamedTuple):
+    """What became of a record, without the bytes."""
+
+    image_changed: bool = False
+    annotation_changed: bool = False
+    lossless: bool | None = None
+    actions: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def repair(task: Task) -> Repair:
+    """Both files of a record as they are to be. Never raises: where one cannot be changed, neither is."""
+    record = task.record
+    assert record.image is not None
+    try:
+        photo = _photo(task)
+    except ImageFault as fault:
+        finding = Finding(fault.code, Severity.ERROR, record.image, 0, fault.message, fault.remedy)
+        return Repair(findings=(finding,))
+    except OSError as error:
+        return Repair(findings=(_unreadable(error, record),))
+    if record.annotation is None or not task.decision.decided:
+        return photo
+    try:
+        return _with_annotation(task, photo)
+    except OSError as error:
+        return Repair(findings=(_unreadable(error, record),))
+    except ValueError as error:
+        remedy = "edit it by hand, or label the photo again in LabelImg"
+        message = f"its boxes cannot be moved: {error}"
+        return Repair(findings=(Finding(UNPATCHABLE, Severity.ERROR, record.annotation, 0, message, remedy),))
+
+
+def _photo(task: Task) -> Repair:
+    """The photo's part of the repair."""
+    path = task.record.image
+    assert path is not None
+    if not (task.strip_gps or (task.rewrite and task.record.orientation != 1)):
+        return Repair()
+    data = path.read_bytes()
+    if not (task.rewrite and task.decision.decided):
+        stripped = without_gps(data)
+        return Repair() if stripped == data else Repair(stripped, actions=("place removed",))
+    turned = make_upright(data, strip_gps=task.strip_gps)
+    findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
+    if turned.data == data:
+        return Repair(findings=findings)
+    if task.turns:
+        action = "photo turned without loss" if turned.lossless else "photo turned and encoded again"
+        return Repair(turned.data, lossless=turned.lossless, actions=(action,), findings=findings)
+    action = "tag set to 1" if task.record.orientation != 1 else "place removed"
+    return Repair(turned.data, actions=(action,), findings=findings)
+
+
+def _with_annotation(task: Task, photo: Repair) -> Repair:
+    """The annotation's part, added to the photo's. ``ValueError`` where it cannot be written exactly."""
+    record, decision = task.record, task.decision
+    assert record.annotation is not None
+    data = record.annotation.read_bytes()
+    size, actions, findings = _new_size(task), photo.actions, photo.findings
+    patched = voc.patch(data, size=size, boxes=_new_boxes(data, decision)) if size or decision.turn != 1 else data
+    if decision.turn != 1 and record.objects:
+        actions += ("boxes moved",)
+    if size:
+        actions += ("<size> corrected" if record.labelled_size else "<size> filled in",)
+        if _is_rounding(record, decision):
+            message = f"<size> {record.labelled_size} is a rounding of the photo's {decision.drawn_in}"
+            remedy = f"nothing to do: it becomes {size}"
+            findings += (Finding(ROUNDED, Severity.INFO, record.annotation, 0, message, remedy),)
+    changed = patched if patched != data else None
+    return photo._replace(annotation=changed, actions=actions, findings=findings, note=_note(task, patched))
+
+
+def _new_boxes(data: bytes, decision: Decision) -> list[Box | None]:
+    """A box for every ``<object>``, those that cannot be trained on included: they lie on the same photo."""
+    before, _ = voc.parse(data)
+    if before is None:
+        raise ValueError("the XML is broken")
+    if decision.turn != 1 and b"<part>" in data and before.boxes:
+        raise ValueError("nested <part> elements hold boxes of their own")
+    moved = iter(decision.upright([box for box in before.boxes if box is not None]).tolist())
+    return [None if box is None else Box(*next(moved)) for box in before.boxes]
+
+
+def _new_size(task: Task) -> Size | None:
+    """What ``<size>`` must say, where it does not say so; the size of a photo without boxes may be anything else's."""
+    record, decision = task.record, task.decision
+    upright, labelled = record.size, record.labelled_size
+    if not decision.decided or labelled == upright or upright is None or record.annotation is None:
+        return None
+    fits = (
+        labelled is None or _differ(labelled, upright) <= TOLERANCE or _differ(labelled, decision.drawn_in) <= TOLERANCE
+    )
+    return upright if fits or decision.verdict is not Verdict.NO_BOXES else None
+
+
+def _is_rounding(record: Record, decision: Decision) -> bool:
+    labelled = record.labelled_size
+    return labelled is not None and labelled not in {decision.drawn_in, record.size}
+
+
+def _differ(one: Size, other: Size) -> int:
+    return max(abs(one.width - other.width), abs(one.height - other.height))
+
+
+def _note(task: Task, annotation: bytes) -> Note | None:
+    """What a later run must know of a photo that had a tag."""
+    record, decision = task.record, task.decision
+    if effective(record.orientation) == 1 or not record.objects or record.stored_size is None or record.size is None:
+        return None
+    if task.rewrite:
+        return written(annotation, 1, record.size, decision.shown)
+    return written(annotation, record.orientation, record.stored_size, decision.shown)
+
+
+def _unreadable(error: OSError, record: Record) -> Finding:
+    message = f"cannot be read: {error.strerror or error}"
+    return Finding(UNREADABLE, Severity.ERROR, record.path, 0, message, "make it readable, then run this again")

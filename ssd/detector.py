@@ -52,6 +52,11 @@ def anchors_of(model: keras.Model, config: Config) -> np.ndarray:
     )
 
 
+def backbone_layers(model: keras.Model) -> set[str]:
+    """Names of the layers that are the feature extractor's, not the extra stages' or the heads'."""
+    return {layer.name for layer in model.layers if not layer.name.startswith(("extra_", "classes_", "boxes_"))}
+
+
 def load_weights(model: keras.Model, path: Path) -> tuple[str, ...]:
     """Copy weights by layer name from a Keras file: a backbone of keras.applications (.h5) or a detector (.keras).
 

@@ -86,7 +86,7 @@ def score(examples: Sequence[Example], found: Sequence[np.ndarray], names: Seque
     voc = voc_average_precision(truth, found, len(names), difficult=[e.difficult for e in examples])
     boxes = np.bincount(np.concatenate([e.ids for e in examples]), minlength=len(names) + 1)
     per_class = tuple(
-        ClassScore(name, int(boxes[i]), float(coco.per_class_AP50[i - 1]), float(coco.per_class_AP[i - 1]), float(v))
+        ClassScore(name, int(boxes[i]), float(coco.per_class.AP50[i - 1]), float(coco.per_class.AP[i - 1]), float(v))
         for i, (name, v) in enumerate(zip(names, voc.per_class, strict=True), start=1)
     )
     return Evaluation("", len(examples), float(coco.AP50), float(coco.AP), float(voc.mean), per_class)

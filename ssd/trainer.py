@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ssd.augmentation import Augmentation
 from ssd.data import Source, open_source, readable, train_and_val
-from ssd.detector import load_imagenet, load_weights
+from ssd.detector import backbone_layers, load_imagenet, load_weights
 from ssd.evaluation import evaluate
 from ssd.learner import AveragedAdam, Learner, WarmCosine
 from ssd.pictures import curves, sheet
@@ -259,6 +259,7 @@ def train(
     ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
     the highest AP50 on ``validation`` and history.csv. Raises `SsdprepError` when the loss stops being a number.
     """
+    pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
     keep = KeepBest(run, validation, recipe, out, facts or {}, say)
     steps = max(1, math.ceil(len(training) / recipe.batch))
     begun = 0

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssdprep import images
 from ssdprep.augment import Drawn, Pixels, move, retouch, warp
+from ssdprep.formats.csv import Row
 from ssdprep.record import Box, Object, Size, SsdprepError
 
 MIN_VISIBILITY = 0.3
 _ROUNDED = 2  # pixels by which a table's sizes may differ from the photo's
-
-
-class Row(NamedTuple):
-    """One box of the table that `read_csv` returns; numbers may be text."""
-
-    filename: str
-    width: Any
-    height: Any
-    depth: Any
-    xmin: Any
-    xmax: Any
-    ymin: Any
-    ymax: Any
-    label: Any
 
 
 def image_augmentation(
@@ -61,8 +48,9 @@ def image_augmentation(
     """
     from ssdprep.imgaug_numpy2 import iaa
 
-    rows = [row for row in map(Row._make, data_csv or ()) if row.filename == filename]
-    ids = _ids(classes if classes is not None else sorted({str(row[-1]) for row in data_csv or ()}))
+    table = [Row._make(row) for row in data_csv or ()]
+    rows = [row for row in table if row.filename == filename]
+    ids = _ids(classes if classes is not None else sorted({str(row.label) for row in table if row.label}))
     photo = images.read_upright(Path(img_dir or ".") / filename)
     size = Size(photo.shape[1], photo.shape[0])
     _check_frame(filename, rows, size)
@@ -73,8 +61,7 @@ def image_augmentation(
     resize = iaa.Resize({"height": img_sz, "width": img_sz}, interpolation="area" if smaller else "linear", seed=0)
     picture, matrix = warp(resize(image=photo), drawn)
     matrix = matrix * [img_sz / size.width, img_sz / size.height, 1.0]  # first resized, then moved
-    objects = [Object(str(r.label), Box(*map(float, (r.xmin, r.ymin, r.xmax, r.ymax)))) for r in rows]
-    kept = move(objects, matrix, Size(img_sz, img_sz), "ellipse", MIN_VISIBILITY)
+    kept = move(_objects(rows), matrix, Size(img_sz, img_sz), "ellipse", MIN_VISIBILITY)
     labelled = [(_id_of(thing.name, ids), *thing.box) for thing in kept]
     return retouch(picture, drawn, random), np.array(labelled, dtype=np.float64).reshape(-1, 5)
 
@@ -107,6 +94,16 @@ def _draw(
     )
 
 
+def _objects(rows: Sequence[Row]) -> list[Object]:
+    """Rows that hold a box; a photo without any has one row with empty cells. Numbers may be text."""
+    found = []
+    for row in rows:
+        cells: tuple[Any, ...] = (row.xmin, row.ymin, row.xmax, row.ymax)
+        if not {None, ""} & set(cells):
+            found.append(Object(str(row.label), Box(*map(float, cells))))
+    return found
+
+
 def _ids(classes: Sequence[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(classes, 1)}
 
@@ -122,7 +119,7 @@ def _id_of(label: str, ids: dict[str, int]) -> int:
 def _check_frame(filename: str, rows: Sequence[Row], size: Size) -> None:
     """Boxes drawn in another frame than the photo's would be silently wrong: document 004 lost its training to that."""
     for row in rows:
-        stated = Size(int(float(row.width)), int(float(row.height)))
+        stated = Size(int(float(row.width or 0)), int(float(row.height or 0)))
         if 0 not in stated and max(abs(a - b) for a, b in zip(stated, size, strict=True)) > _ROUNDED:
             message = f"{filename}: its boxes were drawn on {stated} pixels, but upright the photo has {size}"
             raise SsdprepError(message, "ssdprep fix-exif on the folder, then write the table again")

@@ -292,6 +292,18 @@ def test_image_augmentation_takes_ids_from_classes_or_from_numbers(tmp_path):
         image_augmentation("a.png", rows, tmp_path, classes=["pear"])
 
 
+def test_image_augmentation_takes_what_read_csv_returns(tmp_path):
+    from ssdprep import read_csv
+
+    photo(tmp_path)
+    lines = ["filename,width,height,class,xmin,ymin,xmax,ymax", "a.png,80,60,apple,20,20,60,40", "b.png,80,60,,,,,"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    table = read_csv(tmp_path, "labels.csv")
+    assert np.allclose(image_augmentation("a.png", table, tmp_path, img_sz=80)[1], [[1, 20, 80 / 3, 60, 160 / 3]])
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert image_augmentation("b.png", table, tmp_path)[1].shape == (0, 5)
+
+
 def test_image_augmentation_refuses_boxes_of_another_frame(tmp_path):
     rows = photo(tmp_path, orientation=6)
     with pytest.raises(SsdprepError, match="drawn on 80x60 pixels, but upright the photo has 60x80"):

@@ -106,7 +106,7 @@ def _bad_name(root: Path, relative: str) -> Finding | None:
     try:
         relative.encode()
     except UnicodeEncodeError:
-        shown = root / relative.encode("utf-8", "backslashreplace").decode()
+        shown = root / os.fsencode(relative).decode("utf-8", "backslashreplace")
         return Finding(BAD_NAME, Severity.ERROR, shown, 0, "its name is not UTF-8: left out", "rename it")
     return None
 

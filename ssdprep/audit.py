@@ -42,6 +42,7 @@ class Audit:
     negatives: int  # photos that were labelled and show nothing
     unlabelled: int  # photos without annotation
     left_out: int  # photos whose labels cannot be trusted; a finding says why
+    without_photo: int  # annotations of which there is no photo; their boxes count
     boxes: int
     imbalance: float | None  # boxes of the most frequent class / boxes of the rarest; None without boxes
     classes: dict[str, ClassStats] = field(default_factory=dict)  # the most frequent first
@@ -60,6 +61,7 @@ class Audit:
             "negatives": self.negatives,
             "unlabelled": self.unlabelled,
             "left_out": self.left_out,
+            "without_photo": self.without_photo,
             "boxes": self.boxes,
             "imbalance": self.imbalance,
             "classes": {name: asdict(stats) for name, stats in self.classes.items()},
@@ -88,6 +90,7 @@ def audit(dataset: Dataset) -> Audit:
         negatives=sum(record.annotation is not None and not record.objects for record in photos),
         unlabelled=sum(record.annotation is None for record in photos),
         left_out=len(dataset.left_out),
+        without_photo=len(dataset.records) - len(photos),
         boxes=sum(counts),
         imbalance=round(max(counts) / min(counts), 3) if counts else None,
         classes=classes,

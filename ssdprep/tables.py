@@ -21,8 +21,10 @@ def audit_report(report: Audit) -> Iterator[RenderableType]:
     """What is in the set, a bar for each class, how much is wrong, and what comes next."""
     from rich.text import Text
 
-    counts = {"photos": report.images, "boxes": report.boxes, "classes": len(report.classes)}
+    many = "class" if len(report.classes) == 1 else "classes"
+    counts = {"photos": report.images, "boxes": report.boxes, many: len(report.classes)}
     rest = {"without objects": report.negatives, "not labelled": report.unlabelled, "left out": report.left_out}
+    rest["annotations without photo"] = report.without_photo
     parts = [f"{count:,} {name}" for name, count in counts.items()]
     parts += [f"{count:,} {name}" for name, count in rest.items() if count]
     yield Text.assemble(("audit    ", "bold"), ", ".join(parts))

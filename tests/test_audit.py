@@ -1,0 +1,174 @@
+"""audit: the counts are right, every fault is named, the command leaves with the right code."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import APPLE, annotation, pair, photo
+
+from ssdprep.audit import ClassStats, audit_folder
+
+KEYS = ["images", "negatives", "unlabelled", "left_out", "without_photo", "boxes", "imbalance", "classes", "splits"]
+KEYS += ["findings"]
+
+
+def codes(audit: Any) -> list[str]:
+    return [finding.code for finding in audit.findings if finding.code != "AUD002"]
+
+
+def test_counted_by_hand(tmp_path: Path) -> None:
+    pair(tmp_path, "a", [("milk", 0, 0, 10, 20), ("milk", 20, 0, 40, 20), ("apple", 0, 20, 30, 30)])
+    pair(tmp_path, "b", [("milk", 0, 0, 30, 10)])
+    pair(tmp_path, "c", [])
+    pair(tmp_path, "d")
+    (tmp_path / "d.xml").write_text("")
+    photo(tmp_path / "e.jpg")
+    audit = audit_folder(tmp_path)
+    assert (audit.images, audit.negatives, audit.unlabelled, audit.left_out, audit.boxes) == (5, 1, 1, 1, 4)
+    assert audit.imbalance == 3.0
+    assert audit.classes == {
+        "milk": ClassStats(3, 2, 0.75, 20.0, 20.0, 1.0),
+        "apple": ClassStats(1, 1, 0.25, 30.0, 10.0, 3.0),
+    }
+    assert list(audit.classes) == ["milk", "apple"]
+    assert codes(audit) == ["VOC001", "PAIR002"]
+    assert audit.exit_code == 1
+
+
+def test_the_document_has_its_keys(tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    document = audit_folder(tmp_path).to_dict()
+    assert list(document) == KEYS
+    assert document["classes"]["apple"] == {
+        "boxes": 1,
+        "images": 1,
+        "share": 1.0,
+        "median_width": 20.0,
+        "median_height": 30.0,
+        "median_aspect": 0.667,
+    }
+
+
+def test_sizes_are_those_of_the_upright_photo(tmp_path: Path) -> None:
+    photo(tmp_path / "stored.jpg", orientation=6)
+    annotation(tmp_path / "stored.xml", [("apple", 0, 0, 40, 10)], size=(64, 48))
+    photo(tmp_path / "upright.jpg", orientation=6)
+    annotation(tmp_path / "upright.xml", [("apple", 0, 0, 10, 40)], size=(48, 64))
+    photo(tmp_path / "unknown.jpg", orientation=3)
+    annotation(tmp_path / "unknown.xml", [("apple", 0, 0, 9, 9), ("pear", 0, 0, 9, 9)])
+    audit = audit_folder(tmp_path)
+    apple, pear = audit.classes["apple"], audit.classes["pear"]
+    assert (apple.boxes, apple.median_width, apple.median_height) == (3, 10.0, 40.0)
+    assert (pear.boxes, pear.median_width) == (1, None)
+    assert "ORI010" in codes(audit)
+    assert audit.exit_code == 1
+
+
+def test_a_rare_class_is_named(tmp_path: Path) -> None:
+    for number in range(10):
+        pair(tmp_path, f"milk{number}", [("milk", n, 0, n + 9, 20) for n in range(6)])
+        pair(tmp_path, f"apple{number}")
+    audit = audit_folder(tmp_path)
+    assert audit.imbalance == 6.0
+    assert [finding.code for finding in audit.findings] == ["AUD001"]
+    assert audit.exit_code == 0
+
+
+def test_few_boxes_are_named(tmp_path: Path) -> None:
+    pair(tmp_path, "a", [("apple", n, 0, n + 9, 20) for n in range(9)])
+    assert [finding.code for finding in audit_folder(tmp_path).findings] == ["AUD002"]
+
+
+def test_a_class_that_is_tested_but_never_trained(tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    pair(tmp_path, "b", [("pear", 0, 0, 9, 9)])
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+    (lists / "test.txt").write_text("b\n")
+    audit = audit_folder(tmp_path)
+    assert audit.splits == {"test": 1, "train": 1}
+    assert codes(audit) == ["AUD003"]
+
+
+def test_real_sets(real_data: Path) -> None:
+    bccd = audit_folder(real_data / "bccd")
+    assert (bccd.images, bccd.boxes, bccd.negatives) == (364, 4886, 0)
+    assert {name: stats.boxes for name, stats in bccd.classes.items()} == {"RBC": 4153, "WBC": 372, "Platelets": 361}
+    assert codes(bccd) == ["VOC004", "VOC004", "AUD001"]
+    raccoon = audit_folder(real_data / "raccoon")
+    assert (raccoon.images, raccoon.imbalance, raccoon.findings) == (200, 1.0, ())
+
+
+def test_many_annotations_take_seconds(tmp_path: Path) -> None:
+    """4,000 of them; 20,000 take five times as long."""
+    source = annotation(tmp_path / "0.xml", [APPLE, ("pear", 1, 1, 9, 9)]).read_bytes()
+    for number in range(1, 4000):
+        (tmp_path / f"{number}.xml").write_bytes(source)
+    start = time.process_time()
+    audit = audit_folder(tmp_path)
+    assert audit.boxes == 8000
+    assert time.process_time() - start < 4.0
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+
+def test_command_on_a_clean_folder(cli: Callable[..., Any], tmp_path: Path) -> None:
+    for number in range(10):
+        pair(tmp_path, str(number))
+    ran = cli("audit", tmp_path, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert list(ran.json) == KEYS
+    assert ran.json["findings"] == []
+    ran = cli("audit", tmp_path, env={"COLUMNS": "80"})
+    assert ran.code == 0
+    assert "10 photos, 10 boxes, 1 class\n" in ran.out
+    assert "██████" in ran.out
+    assert "nothing wrong" in ran.out
+    assert f"ssdprep split {tmp_path}" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "code", "where"),
+    [
+        ("truncated XML", lambda root: (root / "a.xml").write_text("<annotation>\n<object>"), "VOC001", "a.xml:2"),
+        ("empty XML", lambda root: (root / "a.xml").write_text(""), "VOC001", "a.xml"),
+        ("truncated JPEG", lambda root: os.truncate(root / "a.jpg", 600), "IMG003", "a.jpg"),
+        ("XML without photo", lambda root: (root / "a.jpg").unlink(), "PAIR001", "a.xml"),
+        ("dangling link", lambda root: (root / "x.xml").symlink_to(root / "nowhere"), "PAIR005", "x.xml"),
+        ("folder named like a photo", lambda root: (root / "x.jpg").mkdir(), "PAIR006", "x.jpg"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else "",
+)
+def test_command_says_one_clear_line_and_goes_on(
+    cli: Callable[..., Any], tmp_path: Path, name: str, damage: Callable[[Path], object], code: str, where: str
+) -> None:
+    for stem in ("a", "b"):
+        pair(tmp_path, stem)
+    damage(tmp_path)
+    ran = cli("audit", tmp_path)
+    assert ran.code == 1, name
+    assert ran.err == ""
+    lines = [line for line in ran.out.splitlines() if f" {code} " in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{tmp_path / where}: {code} ")
+    assert " - " in lines[0]
+    document = cli("audit", tmp_path, "--json")
+    assert document.code == 1
+    assert document.json["classes"]["apple"]["boxes"] >= 1
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "file"])
+def test_command_that_cannot_run(cli: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    ran = cli("audit", tmp_path / name, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 2
+    assert "Traceback" not in ran.err

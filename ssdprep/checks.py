@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from unicodedata import normalize
 
 from ssdprep.formats.voc import base_name
+from ssdprep.orient import TOLERANCE
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
 
 OUTSIDE, OVERHANGS, DUPLICATE, TWO_CLASSES = "VOC016", "VOC017", "VOC018", "VOC019"
 THIN, NEAR_NAMES, OTHER_FILE = "VOC020", "VOC021", "VOC022"
 
-ROUNDING = 2  # pixels by which <size> may differ from the photo without meaning another one (docs/exif.md)
 _THIN = 2.0  # pixels; nothing narrower survives the way into a network's input
 _SLACK = 1e-3  # pixels; floats that other tools wrote
 
@@ -115,4 +115,4 @@ def inside(box: Box, size: Size) -> bool:
 
 
 def _agree(one: Size, other: Size) -> bool:
-    return abs(one.width - other.width) <= ROUNDING and abs(one.height - other.height) <= ROUNDING
+    return abs(one.width - other.width) <= TOLERANCE and abs(one.height - other.height) <= TOLERANCE

@@ -1,4 +1,4 @@
-"""Predictions to detections: boxes from offsets, then greedy non-maximum suppression (NMS), in NumPy.
+"""Predictions to detections: boxes from offsets, and of those on one object the best, in NumPy.
 
 A detection is a row [class, confidence, xmin, ymin, xmax, ymax]. Rows come best first; equal confidences in the order
 class, then anchor.
@@ -7,15 +7,16 @@ class, then anchor.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssd.geometry import Border, Coords, border_width
+from ssd.geometry import Border, Coords
+from ssd.nms import highest, suppress
 
 Floats = NDArray[np.float64]
-BLOCK = 256  # candidates that suppression looks at together
+Ints = NDArray[np.int64]
 
 
 def decode_boxes(offsets: ArrayLike, anchors: ArrayLike, variances: ArrayLike, coords: Coords = "centroids") -> Floats:
@@ -27,7 +28,8 @@ def decode_boxes(offsets: ArrayLike, anchors: ArrayLike, variances: ArrayLike, c
     anchors = np.asarray(anchors, np.float64)
     if coords == "centroids":
         centre = scaled[..., :2] * anchors[..., 2:] + anchors[..., :2]
-        half = np.exp(scaled[..., 2:]) * anchors[..., 2:] / 2
+        with np.errstate(over="ignore"):  # a young network may ask for boxes of any size
+            half = np.exp(scaled[..., 2:]) * anchors[..., 2:] / 2
         return np.concatenate([centre - half, centre + half], axis=-1)
     if coords == "minmax":
         scaled, anchors = scaled[..., [0, 2, 1, 3]], anchors[..., [0, 2, 1, 3]]
@@ -54,11 +56,13 @@ def detect(
     ``candidates_per_class`` best anchors above ``score`` go into NMS, which drops a box that overlaps a better one of
     its class by more than ``nms_iou``; the ``top_k`` best of all classes are kept. None: no limit.
     """
-    probs = np.asarray(class_probs)
+    probs, offsets, anchors = np.asarray(class_probs), np.asarray(offsets), np.asarray(anchors)
     classes, boxes = _candidates(probs, score, candidates_per_class)
     scores = probs[boxes, classes].astype(np.float64)
-    corners = decode_boxes(np.asarray(offsets)[boxes], np.asarray(anchors)[boxes], variances)
-    return _suppressed(classes, scores, corners, nms_iou, top_k, 0.0)
+    kept, corners = suppress(
+        scores, classes, lambda i: decode_boxes(offsets[boxes[i]], anchors[boxes[i]], variances), nms_iou, top_k
+    )
+    return _rows(classes[kept], scores[kept], corners)
 
 
 def decode_detections(
@@ -80,16 +84,18 @@ def decode_detections(
     become pixels of an image of the given size (`ValueError` without one); ``clip`` then cuts them at its border.
     ``candidates_per_class`` limits what goes into NMS, as the original SSD does with 400; the Keras port does not.
     """
-    found = []
-    for image in np.asarray(y_pred):
-        probs = image[:, :-12]
-        classes, boxes = _candidates(probs, confidence_thresh, candidates_per_class)
-        scores = probs[boxes, classes].astype(np.float64)
-        corners = _pixels(image[boxes, -12:], input_coords, normalize_coords, img_height, img_width)
-        width = border_width(border_pixels)
+    frame = _frame(input_coords, normalize_coords, img_height, img_width, clip)
+
+    def decoded(image: NDArray[Any]) -> Floats:
+        classes, boxes = _candidates(image[:, :-12], confidence_thresh, candidates_per_class)
+        scores = image[boxes, classes].astype(np.float64)
         limit = None if top_k == "all" else top_k
-        found.append(_suppressed(classes, scores, corners, iou_threshold, limit, width))
-    return [_clipped(rows, img_height, img_width) for rows in found] if clip else found
+        kept, corners = suppress(
+            scores, classes, lambda i: frame.corners(image[boxes[i], -12:]), iou_threshold, limit, border_pixels
+        )
+        return _rows(classes[kept], scores[kept], frame.clipped(corners))
+
+    return [decoded(image) for image in np.asarray(y_pred)]
 
 
 def decode_detections_fast(
@@ -106,134 +112,57 @@ def decode_detections_fast(
 ) -> list[Floats]:
     """As `decode_detections`, but an anchor speaks only for its likeliest class, and NMS runs across classes.
 
-    Confidences of at least ``confidence_thresh`` count. ``iou_threshold`` None: no suppression.
+    Confidences of at least ``confidence_thresh`` count, equal ones by anchor. ``iou_threshold`` None: no suppression.
     """
-    found = []
-    for image in np.asarray(y_pred):
+    frame = _frame(input_coords, normalize_coords, img_height, img_width, clip)
+    threshold = np.inf if iou_threshold is None else iou_threshold
+
+    def decoded(image: NDArray[Any]) -> Floats:
         likeliest = image[:, :-12].argmax(axis=1)
         scores = image[np.arange(len(image)), likeliest].astype(np.float64)
         boxes = np.flatnonzero((likeliest > 0) & (scores >= confidence_thresh))
-        corners = _pixels(image[boxes, -12:], input_coords, normalize_coords, img_height, img_width)
         limit = None if top_k == "all" else top_k
-        threshold = np.inf if iou_threshold is None else iou_threshold
-        width = border_width(border_pixels)
-        rows = _suppressed(likeliest[boxes], scores[boxes], corners, threshold, limit, width, across_classes=True)
-        found.append(_clipped(rows, img_height, img_width) if clip else rows)
-    return found
+        one_group = np.zeros_like(boxes)
+        kept, corners = suppress(
+            scores[boxes], one_group, lambda i: frame.corners(image[boxes[i], -12:]), threshold, limit, border_pixels
+        )
+        return _rows(likeliest[boxes[kept]], scores[boxes[kept]], frame.clipped(corners))
+
+    return [decoded(image) for image in np.asarray(y_pred)]
 
 
-def greedy_nms(
-    boxes: ArrayLike,
-    scores: ArrayLike,
-    iou_threshold: float,
-    *,
-    groups: ArrayLike | None = None,
-    limit: int | None = None,
-    border_pixels: Border = "half",
-) -> NDArray[np.int64]:
-    """Indices of the boxes that greedy NMS keeps, best first.
+class _Frame(NamedTuple):
+    """How predictions become boxes of an image."""
 
-    boxes: (n, 4) corners; scores: (n,). The best box is kept, all that overlap it by more than the threshold go, and so
-    on. groups: (n,) ids; only boxes of the same group suppress one another. limit: stop after so many. Equal scores:
-    the lower index first.
-    """
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    names = np.zeros(len(order), np.int64) if groups is None else np.asarray(groups)[order]
-    corners = np.asarray(boxes, np.float64).reshape(-1, 4)[order]
-    return order[_survivors(corners, names, iou_threshold, limit, border_width(border_pixels))]
+    coords: Coords
+    scale: Floats  # (4,): from the unit of the anchors to that of the result
+    limit: Floats | None  # (4,): where boxes are cut
+
+    def corners(self, columns: NDArray[Any]) -> Floats:
+        """From the last 12 columns of predictions: offsets, anchors, variances."""
+        return decode_boxes(columns[:, :4], columns[:, 4:8], columns[:, 8:], self.coords) * self.scale
+
+    def clipped(self, corners: Floats) -> Floats:
+        return corners if self.limit is None else np.clip(corners, 0.0, self.limit)
 
 
-def _candidates(probs: NDArray[Any], score: float, per_class: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+def _frame(coords: Coords, normalized: bool, height: int | None, width: int | None, clip: bool) -> _Frame:
+    if (normalized or clip) and (height is None or width is None):
+        raise ValueError("img_height and img_width are needed to make pixels of normalised boxes, and to clip")
+    size = np.array([width, height] * 2, np.float64)
+    return _Frame(coords, size if normalized else np.ones(4), size if clip else None)
+
+
+def _candidates(probs: NDArray[Any], score: float, per_class: int | None) -> tuple[Ints, Ints]:
     """Classes and anchors of the confidences above a score, by class, then anchor."""
-    classes, boxes = np.nonzero(score < probs[:, 1:].T)
-    counts = np.bincount(classes, minlength=probs.shape[1] - 1)
-    if per_class is not None and counts.max(initial=0) > per_class:
-        # Rank within the class, best first; equal confidences by anchor.
-        order = np.lexsort((boxes, -probs[boxes, classes + 1], classes))
-        rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-        kept = np.sort(order[rank < per_class])
-        classes, boxes = classes[kept], boxes[kept]
+    columns = np.ascontiguousarray(probs[:, 1:].T)
+    chosen = columns > score
+    if per_class is not None:
+        crowded = np.count_nonzero(chosen, axis=1) > per_class
+        chosen[crowded] = highest(columns[crowded], per_class)
+    classes, boxes = np.nonzero(chosen)
     return classes + 1, boxes
 
 
-def _suppressed(
-    classes: NDArray[Any],
-    scores: Floats,
-    corners: Floats,
-    threshold: float,
-    limit: int | None,
-    width: float,
-    across_classes: bool = False,
-) -> Floats:
-    """Rows of the candidates that NMS keeps."""
-    order = np.lexsort((np.arange(len(scores)), classes, -scores))
-    groups = np.zeros_like(classes) if across_classes else classes
-    kept = order[_survivors(corners[order], groups[order], threshold, limit, width)]
-    return np.concatenate([classes[kept, None], scores[kept, None], corners[kept]], axis=1)
-
-
-def _survivors(
-    corners: Floats, groups: NDArray[Any], threshold: float, limit: int | None, width: float
-) -> NDArray[np.int64]:
-    """Indices that greedy NMS keeps of candidates sorted best first, in that order.
-
-    Candidates come in blocks: first the survivors so far suppress, then the block's own. That ends as soon as enough
-    survive, and needs no more memory than a block against the survivors.
-    """
-    kept = np.zeros(0, np.int64)
-    for start in range(0, len(corners), BLOCK):
-        block = np.arange(start, min(start + BLOCK, len(corners)))
-        hit = _overlaps(corners, groups, kept, block, threshold, width).any(axis=0)
-        block = block[~hit]
-        kept = np.concatenate(
-            [kept, block[_greedy(np.triu(_overlaps(corners, groups, block, block, threshold, width), 1))]]
-        )
-        if limit is not None and len(kept) >= limit:
-            return kept[:limit]
-    return kept
-
-
-def _greedy(suppresses: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Who is left, (n,), where row i suppresses column j > i if row i is left itself.
-
-    Each pass settles at least one more candidate in front, and usually nearly all.
-    """
-    left = np.ones(len(suppresses), bool)
-    while True:
-        again = ~suppresses[left].any(axis=0)
-        if (again == left).all():
-            return left
-        left = again
-
-
-def _overlaps(
-    corners: Floats,
-    groups: NDArray[Any],
-    one: NDArray[np.int64],
-    two: NDArray[np.int64],
-    threshold: float,
-    width: float,
-) -> NDArray[np.bool_]:
-    """Do boxes of one group overlap by more than the threshold? bool (len(one), len(two))."""
-    a, b = corners[one].T[:, :, None], corners[two].T
-    shared = np.maximum(np.minimum(a[2], b[2]) - np.maximum(a[0], b[0]) + width, 0.0)
-    shared *= np.maximum(np.minimum(a[3], b[3]) - np.maximum(a[1], b[1]) + width, 0.0)
-    areas = (a[2] - a[0] + width) * (a[3] - a[1] + width) + (b[2] - b[0] + width) * (b[3] - b[1] + width)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (shared / (areas - shared) > threshold) & (groups[one][:, None] == groups[two])
-
-
-def _pixels(columns: Floats, coords: Coords, normalized: bool, height: int | None, width: int | None) -> Floats:
-    """Corners from the last 12 columns of predictions: offsets, anchors, variances."""
-    corners = decode_boxes(columns[:, :4], columns[:, 4:8], columns[:, 8:], coords)
-    if not normalized:
-        return corners
-    if height is None or width is None:
-        raise ValueError("normalised boxes become pixels only with img_height and img_width")
-    return corners * [width, height, width, height]
-
-
-def _clipped(rows: Floats, height: int | None, width: int | None) -> Floats:
-    if height is None or width is None:
-        raise ValueError("clip needs img_height and img_width")
-    return np.concatenate([rows[:, :2], np.clip(rows[:, 2:], 0.0, [width, height, width, height])], axis=1)
+def _rows(classes: Ints, scores: Floats, corners: Floats) -> Floats:
+    return np.concatenate([classes[:, None], scores[:, None], corners], axis=1)

@@ -1,0 +1,114 @@
+"""Greedy non-maximum suppression (NMS): of boxes on the same object, keep the one with the best score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssd.geometry import Border, border_width
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+BLOCK = 256  # candidates that are looked at together
+HEAD = 10  # times as many candidates as boxes wanted are looked at first
+
+
+def greedy_nms(
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    iou_threshold: float,
+    *,
+    groups: ArrayLike | None = None,
+    limit: int | None = None,
+    border_pixels: Border = "half",
+) -> Ints:
+    """Indices of the boxes that are kept, best first.
+
+    boxes: (n, 4) corners; scores: (n,). The best box is kept, all that overlap it by more than the threshold go, and so
+    on with what is left. groups: int (n,); only boxes of the same group suppress one another. limit: stop after so
+    many. Equal scores: the lower index first.
+    """
+    corners = np.asarray(boxes, np.float64).reshape(-1, 4)
+    names = np.zeros(len(corners), np.int64) if groups is None else np.asarray(groups)
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    return order[_survivors(corners[order], names[order], iou_threshold, limit, border_width(border_pixels))]
+
+
+def suppress(
+    scores: Floats,
+    groups: Ints,
+    corners_of: Callable[[Ints], Floats],
+    iou_threshold: float,
+    limit: int | None,
+    border_pixels: Border = "half",
+) -> tuple[Ints, Floats]:
+    """As `greedy_nms`, for many candidates whose boxes are worked out on demand: indices and boxes of the kept.
+
+    ``corners_of`` gives the boxes of the candidates at some indices. Where only the ``limit`` best are wanted, the
+    foremost candidates are looked at alone: none that comes after can suppress them. The rest come in if too few stay.
+    """
+    attempts = [np.arange(len(scores))]
+    if limit is not None and len(scores) > 2 * HEAD * limit > 0:
+        attempts.insert(0, np.flatnonzero(highest(scores[None], HEAD * limit)[0]))
+    for some in attempts:
+        order = some[np.argsort(-scores[some], kind="stable")]
+        corners = corners_of(order)
+        kept = _survivors(corners, groups[order], iou_threshold, limit, border_width(border_pixels))
+        if limit is None or len(kept) >= limit:
+            break
+    return order[kept], corners[kept]
+
+
+def highest(rows: NDArray[np.floating], count: int) -> Bools:
+    """Where the ``count`` highest values of each row (m, n) stand, count <= n; of equal ones the first."""
+    if not rows.size:
+        return np.zeros(rows.shape, bool)
+    lowest = np.partition(rows, -count, axis=1)[:, [-count]]
+    above, equal = rows > lowest, rows == lowest
+    room = count - np.count_nonzero(above, axis=1, keepdims=True)
+    return above | (equal & (np.cumsum(equal, axis=1) <= room))
+
+
+def _survivors(corners: Floats, groups: Ints, threshold: float, limit: int | None, width: float) -> Ints:
+    """Indices that are kept of candidates sorted best first, in that order.
+
+    Candidates come in blocks: first the survivors so far suppress, then the block's own. That ends as soon as enough
+    survive, and needs no more memory than a block against the survivors.
+    """
+    kept = np.zeros(0, np.int64)
+    for start in range(0, len(corners), BLOCK):
+        block = np.arange(start, min(start + BLOCK, len(corners)))
+        if len(kept):
+            block = block[~_overlap(corners, groups, kept, block, threshold, width).any(axis=0)]
+        among = np.triu(_overlap(corners, groups, block, block, threshold, width), 1)
+        kept = np.concatenate([kept, block[_left(among)]])
+        if limit is not None and len(kept) >= limit:
+            return kept[:limit]
+    return kept
+
+
+def _left(suppresses: Bools) -> Bools:
+    """Who is left, (n,), where row i suppresses column j > i if row i is left itself.
+
+    Each pass settles at least one more candidate, from the front, and usually nearly all.
+    """
+    left = np.ones(len(suppresses), bool)
+    while True:
+        again = ~suppresses[left].any(axis=0)
+        if (again == left).all():
+            return left
+        left = again
+
+
+def _overlap(corners: Floats, groups: Ints, one: Ints, two: Ints, threshold: float, width: float) -> Bools:
+    """Do boxes of one group overlap by more than the threshold? (len(one), len(two)); not where the union is empty."""
+    a, b = corners[one].T[:, :, None], corners[two].T
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # boxes may be as wild as a young network
+        shared = np.maximum(np.minimum(a[2], b[2]) - np.maximum(a[0], b[0]) + width, 0.0)
+        shared *= np.maximum(np.minimum(a[3], b[3]) - np.maximum(a[1], b[1]) + width, 0.0)
+        areas = (a[2] - a[0] + width) * (a[3] - a[1] + width) + (b[2] - b[0] + width) * (b[3] - b[1] + width)
+        return (shared / (areas - shared) > threshold) & (groups[one][:, None] == groups[two])

@@ -43,9 +43,11 @@ def add_photo(
     *found: tuple[str, Box],
     size: Size = SIZE,
     orientation: int = 1,
+    frame: str = "upright",
     xml: Path | None = None,
 ) -> Path:
-    """Write an upright picture and its XML, upright too; with an orientation, the photo is stored turned and tagged."""
+    """Write a picture and its XML. With an orientation, the photo is stored turned and tagged; ``found`` and ``size``
+    are upright, and the XML says them in the given frame: "upright", or "stored" (quarter turns only)."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(marked(size, *(box for _, box in found)))
@@ -55,9 +57,13 @@ def add_photo(
     exif[0x0112] = orientation
     options = {"quality": 95, "subsampling": 0} if path.suffix in (".jpg", ".jpeg") else {}
     image.save(path, exif=exif if orientation != 1 else b"", **options)
-    record = Record(path, None, tuple(Object(label, box) for label, box in found))
+    things = [Object(label, box) for label, box in found]
+    if frame == "stored":
+        back = {6: 8, 8: 6}[orientation]
+        things = [Object(t.name, Box(*boxes.upright([t.box], back, size)[0])) for t in things]
+        size = size.swapped
     target = (xml or path.parent) / f"{path.stem}.xml"
-    target.write_bytes(voc.dumps(record, folder=folder.name, filename=path.name, size=size))
+    target.write_bytes(voc.dumps(Record(path, None, tuple(things)), folder=folder.name, filename=path.name, size=size))
     return path
 
 

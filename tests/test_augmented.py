@@ -18,7 +18,7 @@ from PIL import Image
 
 from ssdprep import SsdprepError, augment_folder, scan_folder
 from ssdprep.augment import Drawn, Recipe
-from ssdprep.record import Box
+from ssdprep.record import Box, Size
 
 GEOMETRY = ("--rotate", 20, "--scale", 0.1, "--translate", 0.05, "--flip-h")
 ALL = (*GEOMETRY, "--shear", 5, "--flip-v", "--noise", 0.02, "--blur", 0.5, "--contrast", 0.1, "--brightness", 0.1)
@@ -80,6 +80,26 @@ def test_originals_are_upright_and_else_untouched(data, tmp_path):
     assert copy.size == (64, 96)
     assert np.abs(marker_in(np.asarray(Image.open(copy.path))) - copy.objects[0].box).max() <= 2
     assert report.how["passed through"] == 7
+
+
+@pytest.mark.parametrize("frame", ["stored", "upright"])
+@pytest.mark.parametrize("orientation", [6, 8])
+def test_boxes_of_either_frame_come_out_upright(tmp_path, frame, orientation):
+    box = Box(20, 10, 50, 40)
+    add_photo(tmp_path / "data", "a.jpg", ("apple", box), size=Size(64, 96), orientation=orientation, frame=frame)
+    report = augment_folder(tmp_path / "data", recipe=Recipe(rotate=10), copies=2, jobs=1)
+    assert report.findings == ()
+    for record in scan_folder(report.out).records:
+        assert record.size == (64, 96)
+        assert np.abs(marker_in(np.asarray(Image.open(record.path))) - record.objects[0].box).max() <= 2
+
+
+def test_a_photo_whose_frame_is_unknown_is_left_out(data):
+    add_photo(data, "unknown.jpg", ("apple", Box(20, 10, 50, 40)), orientation=3)
+    report = augment_folder(data, recipe=TURN, jobs=1)
+    assert report.photos == 8
+    assert [(f.code, f.path.stem) for f in report.findings if f.severity == "error"] == [("ORI001", "unknown")]
+    assert report.exit_code == 1
 
 
 def test_the_table_says_what_was_done(data):

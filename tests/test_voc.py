@@ -87,9 +87,23 @@ def test_reads_by_name_not_by_position() -> None:
         (LABELIMG.replace("apple", "ap<!-- no --><?php ple ?>ple").encode(), "apple"),
         (LABELIMG.replace("<annotation", '<v:annotation xmlns:v="urn:v"', 1).replace("</a", "</v:a").encode(), "apple"),
         (LABELIMG.replace("<annotation", '<annotation xmlns="urn:v"', 1).encode(), "apple"),
+        (LABELIMG.replace("<object", "<object xmlns='urn:v'").encode(), "apple"),
         (b'<!DOCTYPE annotation SYSTEM "http://127.0.0.1:9/x.dtd">' + LABELIMG.encode(), "apple"),
     ],
-    ids=["utf8", "bom", "gbk", "utf16le", "utf16be", "entities", "cdata", "comment", "prefix", "xmlns", "doctype"],
+    ids=[
+        "utf8",
+        "bom",
+        "gbk",
+        "utf16le",
+        "utf16be",
+        "entities",
+        "cdata",
+        "comment",
+        "prefix",
+        "xmlns",
+        "xmlns below",
+        "doctype",
+    ],
 )
 def test_reads_any_declared_encoding_and_spelling(data: bytes, name: str) -> None:
     annotation, findings = voc.parse(data)
@@ -346,6 +360,7 @@ HOSTILE = {
     ).encode(),
     "other root": LABELIMG.replace("annotation", "Annotation").encode(),
     "prefixed": re.sub("<(/?)", r"<\1v:", LABELIMG).replace("v:annotation", "v:annotation xmlns:v='u'", 1).encode(),
+    "text and elements": LABELIMG.replace(">110<", ">110<note>!</note>9<").encode(),
     "upper case": LABELIMG.replace("bndbox", "BndBox").replace("xmin", "XMin").encode(),
     "doubled": LABELIMG.replace("<xmin>10</xmin>", "<xmin>10</xmin><xmin>99</xmin>").encode(),
 }  # fmt: skip

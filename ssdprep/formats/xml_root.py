@@ -47,6 +47,9 @@ def root_of(data: bytes, report: Report) -> Element | None:
         remedy = "write the text itself instead of &name;, and delete the <!DOCTYPE>"
         report(ENTITIES, Severity.ERROR, 1, "uses entities: refused, they can reach outside the file", remedy)
         return None
+    if "{" in root.tag or b"xmlns" in data:
+        for element in root.iter("{*}*"):
+            element.tag = etree.QName(element).localname
     return _named(root, report)
 
 
@@ -111,10 +114,7 @@ def _has_entities(root: Element) -> bool:
 
 
 def _named(root: Element, report: Report) -> Element | None:
-    """The root, namespaces dropped, if it is an ``<annotation>``."""
-    if "{" in root.tag:
-        for element in root.iter("{*}*"):
-            element.tag = etree.QName(element).localname
+    """The root, if it is an ``<annotation>``."""
     if root.tag == "annotation":
         return root
     if root.tag.lower() == "annotation":

@@ -115,7 +115,8 @@ class _Layout:
 
     def _characters(self, text: str) -> None:
         self._mark()
-        self._open[-1].text += text
+        if not self._open[-1].children:  # as lxml's .text
+            self._open[-1].text += text
 
     def _end(self, name: str) -> None:
         self._mark()

@@ -1,0 +1,171 @@
+"""Draws the sample set: `python data/draw_sample.py --out data --seed 7` writes data/photos, the same bytes every time.
+
+No picture is a photo: a small ray tracer (the package `drawing` beside this script) draws them, so that every box is
+known to the pixel. The set has the troubles of real sets, on purpose: photos stored in all eight EXIF orientations,
+boxes drawn by two versions of LabelImg that disagree about what the tag means, far too many milk cartons,
+pictures without objects, and a PNG that calls itself .jpg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from drawing.photo_file import Phone, exif_block, jpeg, labelimg_xml, stored_box, stored_pixels
+from drawing.scene import CLASSES, draw_scene
+
+__all__ = ["CLASSES", "PHOTOS", "Photo", "draw_photo", "draw_scene", "main"]
+
+SEED = 7
+WEIGHTS = {"apple": 0.14, "banana": 0.19, "milk carton": 0.67}  # far too much milk, as in a shop
+OLD, NEW = "C:\\Users\\anna\\Desktop\\groceries", "D:\\ben\\labelling\\groceries"  # LabelImg 1.8.3 and 1.8.6
+PHONES = (
+    Phone("Lumora", "Lumora L7 Pro", "L7P-10.0.14", True, True, 1.8, 3.99),
+    Phone("Kestrel", "KX-930F", "KX930FXXU3", False, True, 2.4, 4.3),
+    Phone("Halden Optics", "H20", "Ver.1.02", False, False, 4.0, 35.0),
+)
+LANDSCAPE = ((512, 384), (480, 368), (512, 384), (576, 384), (496, 368), (501, 375), (640, 480), (512, 288))
+PORTRAIT = ((384, 512), (368, 480), (384, 512), (384, 576), (375, 500), (480, 640))
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One file of the set: how it is stored, and who labelled it."""
+
+    number: int
+    name: str
+    size: tuple[int, int]  # upright
+    orientation: int = 1
+    stored_frame: bool = True  # boxes and <size> as LabelImg <= 1.8.3 sees the file; else as >= 1.8.4 does
+    negative: bool = False
+    png: bool = False
+    phone: Phone | None = None  # None: no EXIF, as in pictures from the web
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+# orientation -> how many photos in the stored frame, and in the upright frame. For 2, 3 and 4 and for square photos
+# the file cannot tell: those few are all in the stored frame, so that `fix-exif --frame stored` settles them.
+TURNED = {2: (1, 0), 3: (2, 0), 4: (1, 0), 5: (1, 1), 6: (6, 4), 7: (1, 1), 8: (3, 2)}
+COUNT = 84
+NEGATIVES = frozenset({5, 16, 24, 33, 47, 58, 66, 79})
+PNG = 61
+SQUARE = 42
+
+
+def _photos() -> tuple[Photo, ...]:
+    rng = np.random.default_rng(1234)
+    turned = [(o, stored) for o, (old, new) in TURNED.items() for stored in [True] * old + [False] * new]
+    places = [i for i in range(COUNT) if i not in {PNG, SQUARE} and i not in NEGATIVES or i == 24]
+    chosen = dict(
+        zip(sorted(rng.permutation(places)[: len(turned)].tolist()), map(tuple, rng.permutation(turned)), strict=True)
+    )
+    photos = []
+    for i in range(COUNT):
+        orientation, stored = chosen.get(i, (1, True))
+        upright_portrait = orientation >= 5 if orientation > 1 else rng.random() < 0.25
+        sizes = PORTRAIT if upright_portrait else LANDSCAPE
+        size = sizes[rng.integers(len(sizes))]
+        phone = PHONES[rng.choice(3, p=(0.45, 0.4, 0.15))]
+        if i == SQUARE:
+            size, orientation = (416, 416), 6
+        elif i == PNG:
+            size, phone = (400, 304), None
+        elif orientation == 1 and rng.random() < 0.35:
+            phone = None
+        photos.append(Photo(i, _name(i, phone), size, int(orientation), bool(stored), i in NEGATIVES, i == PNG, phone))
+    return tuple(photos)
+
+
+def _name(number: int, phone: Phone | None) -> str:
+    if phone is PHONES[0]:
+        return f"IMG_{2041 + 3 * number}.jpg"
+    if phone is PHONES[1]:
+        return f"20190{5 + number // 40}{10 + number % 18:02d}_{101500 + 217 * number}.jpg"
+    if phone is PHONES[2]:
+        return f"DSC_{341 + 2 * number:04d}.jpg"
+    return f"groceries-{number:02d}.jpg"
+
+
+PHOTOS = _photos()
+
+
+def draw_photo(photo: Photo, seed: int = SEED) -> tuple[np.ndarray, list]:
+    """The upright pixels of a photo of the set, and its objects as `draw_scene` gives them."""
+    for attempt in range(20):
+        rng = np.random.default_rng([seed, photo.number, attempt])
+        weights = dict.fromkeys(CLASSES, 0.0) if photo.negative else WEIGHTS
+        pixels, objects = draw_scene(rng, photo.size, weights, supersample=2, things=(1, 6))
+        if photo.negative or objects:
+            return pixels, objects
+    raise RuntimeError(f"no scene for {photo.name}")
+
+
+def write_photo(photo: Photo, folder: Path, seed: int) -> Counter[str]:
+    """Draw one photo and write it with its XML; how many boxes of each class it has."""
+    cv2.setNumThreads(1)
+    pixels, objects = draw_photo(photo, seed)
+    rng = np.random.default_rng([seed, photo.number, 999])
+    image = stored_pixels(pixels, photo.orientation)
+    if photo.png:
+        target = io.BytesIO()
+        image.quantize(200, dither=0).save(target, "PNG", optimize=True)
+        data = target.getvalue()
+    else:
+        exif = b""
+        if photo.phone is not None:
+            small = image.copy()
+            small.thumbnail((160, 120))
+            thumbnail = jpeg(small, b"", 60) if photo.phone.thumbnail and rng.random() < 0.5 else b""
+            taken = f"2019:0{5 + photo.number // 40}:{10 + photo.number % 18:02d} {10 + photo.number % 9}:{rng.integers(10, 60)}:{rng.integers(10, 60)}"
+            iso = int(rng.choice([50, 100, 160, 320, 640]))
+            exif = exif_block(photo.phone, photo.orientation, image.size, taken, iso, thumbnail, photo.number % 9 == 4)
+        data = jpeg(image, exif, 80)
+    (folder / photo.name).write_bytes(data)
+    w, h = photo.size
+    boxes = [
+        (name, stored_box(box, photo.orientation, w, h) if photo.stored_frame else box, difficult)
+        for name, box, _, difficult in objects
+    ]
+    frame = photo.stored_size if photo.stored_frame else photo.size
+    path = f"{OLD if photo.stored_frame else NEW}\\{photo.name}"
+    size = (0, 0) if photo.png else frame
+    xml = labelimg_xml(path, size, boxes, frame=frame, verified=photo.negative or photo.number % 13 == 0)
+    (folder / photo.name).with_suffix(".xml").write_bytes(xml)
+    return Counter(name for name, *_ in objects)
+
+
+def main() -> None:
+    """Draw the whole set into OUT/photos; what was there is replaced."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("data"), help="folder that gets photos/ [data]")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"another seed draws another set [{SEED}]")
+    arguments = parser.parse_args()
+    folder = arguments.out / "photos"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    boxes: Counter[str] = Counter()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        n = len(PHOTOS)
+        for counted in pool.map(write_photo, PHOTOS, [folder] * n, [arguments.seed] * n):
+            boxes += counted
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"{len(PHOTOS)} photos, {size / 1e6:.2f} MB: {dict(boxes)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -41,7 +41,7 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     their paths, the same on every system. What cannot be trusted is not in them, and a finding says why: a photo whose
     annotation is broken, of no use in any object, or one of several is neither labelled nor free of objects.
 
-    jobs: worker processes for the annotations; worth it above some ten thousand (0: one for each core).
+    jobs: worker processes for the annotations; 0: one for each core. One is as fast as two up to some 20,000 of them.
     `SsdprepError` where ``root`` is no readable folder, or holds neither photos nor XML.
     """
     root = Path(root)
@@ -53,7 +53,7 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     filenames = {name: voc.base_name(read.filename) for name, (read, _) in annotations.items() if read}
     pairing = pair(names.photos, names.annotations, filenames)
     records = _records(root, names, pairing, annotations, probes)
-    lists = read_lists(root, names.lists, names.photos, records)
+    lists = read_lists(root, names.lists, names.photos or names.annotations, records)
     findings = [
         *names.findings,
         *_pairing_findings(root, names, pairing),

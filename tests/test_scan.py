@@ -412,6 +412,15 @@ def test_splits(tmp_path: Path) -> None:
     assert dataset.findings == ()
 
 
+def test_splits_of_annotations_alone(tmp_path: Path) -> None:
+    for stem in ("a", "b"):
+        annotation(tmp_path / "Annotations" / f"{stem}.xml", [APPLE])
+    write_list(tmp_path, "train", "b")
+    dataset = scan_folder(tmp_path)
+    assert split_names(dataset) == {"train": ["b.xml"]}
+    assert found(dataset) == [("PAIR007", ".")]
+
+
 def test_a_stem_in_two_folders_goes_by_its_path(tmp_path: Path) -> None:
     pair(tmp_path / "x", "1")
     pair(tmp_path / "y", "1")

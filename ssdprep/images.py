@@ -18,7 +18,7 @@ import turbojpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ssdprep import jpeg, metadata, png, webp
+from ssdprep import jpeg, jpeg_turn, metadata, png, webp
 from ssdprep.faults import CUT_SHORT, DAMAGED, EMPTY, NO_IMAGE, NOT_EIGHT_BIT, NOT_TURNABLE, ImageFault
 from ssdprep.metadata import Edit
 from ssdprep.record import Size
@@ -158,7 +158,7 @@ def without_gps(data: bytes) -> bytes:
 def _edited(data: bytes, found: Probe, edit: Edit) -> Turned:
     match found.format:
         case "JPEG":
-            return Turned(*jpeg.rewrite(data, edit))
+            return Turned(*jpeg_turn.rewrite(data, edit))
         case "PNG":
             return Turned(png.rewrite(data, edit), lossless=True)
         case "WEBP":

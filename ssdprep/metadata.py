@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD = 0x0112, 0x8769, 0x8825
@@ -199,11 +199,12 @@ def pictures_of(mpf: bytes) -> list[tuple[int, int]]:
         return []
 
 
-def with_pictures(mpf: bytes, pictures: list[tuple[int, int]]) -> bytes:
-    """The multi-picture index with other sizes and offsets."""
+def with_pictures(mpf: bytes, pictures: Mapping[int, tuple[int, int]]) -> bytes:
+    """The multi-picture index with other sizes and offsets, by the picture's number."""
     block = _Block(mpf)
-    for at, (size, offset) in zip(_picture_entries(block), pictures, strict=True):
-        block.put(at + 4, "II", size, offset)
+    places = _picture_entries(block)
+    for number, (size, offset) in pictures.items():
+        block.put(places[number] + 4, "II", size, offset)
     return bytes(block.data)
 
 

@@ -101,9 +101,9 @@ def _photo(task: Task) -> Repair:
         stripped = without_gps(data)
         return Repair() if stripped == data else Repair(stripped, actions=("place removed",))
     turned = make_upright(data, strip_gps=task.strip_gps)
-    findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
     if turned.data == data:
-        return Repair(findings=findings)
+        return Repair()
+    findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
     if task.turns:
         action = "photo turned without loss" if turned.lossless else "photo turned and encoded again"
         return Repair(turned.data, lossless=turned.lossless, actions=(action,), findings=findings)

@@ -111,7 +111,7 @@ def test_turned_decides_photos_without_a_tag_whose_sides_were_exchanged(
 
 
 def test_turned_moves_boxes_the_way_the_photo_went():
-    # Labelled at 100x50 with a box in the top left corner; then turned clockwise: it is in the top right corner of 50x100.
+    # Labelled at 100x50 with a box in the top left corner; turned clockwise, it is in the top right corner of 50x100.
     decision = decide(1, Size(50, 100), Size(100, 50), [(0, 0, 20, 10)], turned="cw")
     assert decision.upright([(0, 0, 20, 10)]).tolist() == [[40, 0, 50, 20]]
     decision = decide(1, Size(50, 100), Size(100, 50), [(0, 0, 20, 10)], turned="ccw")

@@ -17,7 +17,7 @@ from ssdprep.scan import scan_folder
 
 IMBALANCE, FEW, UNTRAINED, TAGGED = "AUD001", "AUD002", "AUD003", "ORI010"
 
-_UNEVEN = 5.0  # boxes of the most frequent class for one of the rarest
+_UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
 _FEW = 10  # boxes; a class with fewer is memorised, not learnt
 
 
@@ -135,8 +135,8 @@ def _set_findings(dataset: Dataset, classes: Mapping[str, ClassStats]) -> Iterat
     if len(classes) > 1:
         often, rare = next(iter(classes)), list(classes)[-1]
         ratio = classes[often].boxes / classes[rare].boxes
-        if ratio >= _UNEVEN:
-            message = f"{ratio:.0f} boxes of {often!r} for one of {rare!r}: the detector will see {often!r} everywhere"
+        if ratio > _UNEVEN:
+            message = f"{ratio:.1f} boxes of {often!r} for one of {rare!r}: the detector will see {often!r} everywhere"
             remedy = f"label more of {rare!r}, or augment the photos that hold it"
             yield Finding(IMBALANCE, Severity.WARNING, root, 0, message, remedy)
     for name, stats in classes.items():
@@ -149,7 +149,9 @@ def _set_findings(dataset: Dataset, classes: Mapping[str, ClassStats]) -> Iterat
 def _tagged(dataset: Dataset) -> Iterator[Finding]:
     count = sum(2 <= record.orientation <= 8 for record in dataset.records)
     if count:
-        message = f"{count} photos are turned by an EXIF tag only: half of all readers show them lying on their side"
+        message = (
+            f"{count} {'photo is' if count == 1 else 'photos are'} turned by an EXIF tag only: many readers ignore it"
+        )
         remedy = f"ssdprep fix-exif {shlex.quote(str(dataset.root))}"
         yield Finding(TAGGED, Severity.WARNING, dataset.root, 0, message, remedy)
 

@@ -205,15 +205,19 @@ def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
     info, warning, error = Severity.INFO, Severity.WARNING, Severity.ERROR
     fix = f"ssdprep fix-exif {root}"
     said = (
-        (OWN_SIZE, info, len(unsized) - unknown, "annotations without <size>: the photo's own is written", fix),
-        (NO_SIZE, error, unknown, "annotations without <size> and photo: 0 is written", "bring the photos back"),
-        (OWN_NAME, info, renamed, "annotations with another <filename>: the photo's own is written", "nothing to do"),
-        (SAME_NAME, warning, shared, "names occur in several folders: rows get mixed up", "run it on each folder"),
-        (FRACTIONS, info, cut, "boxes with fractions: cut off, as by int()", "nothing to do"),
+        (OWN_SIZE, info, len(unsized) - unknown, "annotation", "without <size>: the photo's own is written", fix),
+        (NO_SIZE, error, unknown, "annotation", "without <size> and photo: 0 is written", "bring the photos back"),
+        (OWN_NAME, info, renamed, "annotation", "with another <filename>: the photo's own is written", "nothing to do"),
+        (SAME_NAME, warning, shared, "name", "in several folders: rows get mixed up", "run it on each folder"),
+        (FRACTIONS, info, cut, "box", "with fractions: cut off, as by int()", "nothing to do"),
     )
-    for code, severity, count, message, remedy in said:
+    for code, severity, count, noun, message, remedy in said:
         if count:
-            yield Finding(code, severity, root, 0, f"{count} {message}", remedy)
+            yield Finding(code, severity, root, 0, f"{_many(count, noun)} {message}", remedy)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 'es' if noun.endswith('x') else 's'}"
 
 
 def _is_whole(box: Box) -> bool:
@@ -221,5 +225,5 @@ def _is_whole(box: Box) -> bool:
 
 
 def _left_out(target: Path, count: int) -> Finding:
-    message = f"{count} photos without boxes are not in the table"
+    message = f"{_many(count, 'photo')} without boxes not in the table"
     return Finding(NOT_WRITTEN, Severity.INFO, target, 0, message, "--negatives keeps them")

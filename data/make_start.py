@@ -1,10 +1,10 @@
 """Train the small checkpoint that `make demo` starts from, on nothing but drawn pictures.
 
-    python data/make_start.py --scenes 6000 --epochs 30
+    python data/make_start.py --scenes 3000 --epochs 30
 
-It draws scenes under other keys than the sample set's, trains ``mobilenet_v2_035_ssd_224`` on them from random weights
-with the call that `python -m ssd.train` makes, and keeps the backbone, as float16, in ``data/start.h5``. Heads and extra
-stages are not kept: the demo learns those from the photos.
+It draws scenes under other keys than the sample set's, trains ``mobilenet_v2_035_ssd_224`` on them from random
+weights with the call that `python -m ssd.train` makes, and keeps the backbone, as float16, in ``data/start.h5``.
+Heads and extra stages are not kept: the demo learns those from the photos.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ START = HERE / "start.h5"
 sys.path.insert(0, str(HERE))
 
 PRESET = "mobilenet_v2_035_ssd_224"
-SIZES = ((480, 360), (360, 480), (400, 400), (480, 320))
+SIZES = ((320, 240), (240, 320), (272, 272), (320, 216))
 
 
 def draw(number: int, folder: Path) -> str:
     """Draw one scene into a folder, as photo and annotation; the same number gives the same scene."""
     from drawing.scene import draw_scene
-    from ssdprep.files import write_new
 
     from ssdprep.formats import voc
     from ssdprep.images import encode_jpeg
@@ -40,10 +39,9 @@ def draw(number: int, folder: Path) -> str:
         Object(name, Box(*box), "Unspecified", truncated, difficult) for name, box, truncated, difficult in labels
     )
     record = Record(folder / f"{number:05}.jpg", None, objects, size)
-    write_new(folder / f"{number:05}.jpg", encode_jpeg(pixels, quality=90))
-    write_new(
-        folder / f"{number:05}.xml", voc.dumps(record, folder=folder.name, filename=f"{number:05}.jpg", size=size)
-    )
+    (folder / f"{number:05}.jpg").write_bytes(encode_jpeg(pixels, quality=90))
+    annotation = voc.dumps(record, folder=folder.name, filename=f"{number:05}.jpg", size=size)
+    (folder / f"{number:05}.xml").write_bytes(annotation)
     return f"{number:05}"
 
 
@@ -67,7 +65,7 @@ def keep_backbone(run: Path, target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", type=int, default=6000)
+    parser.add_argument("--scenes", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--work", type=Path, default=Path("build/start"))
     options = parser.parse_args()

@@ -78,10 +78,7 @@ def parse(data: bytes, path: Path = Path()) -> tuple[Annotation | None, tuple[Fi
                 objects.append(usable)
         else:
             fields.setdefault(tag, child)
-    filename = (fields["filename"].text or "").strip() if "filename" in fields else ""
-    if filename and base_name(filename) != filename:
-        remedy = "nothing to do; the path is never followed"
-        report(FOREIGN_PATH, Severity.INFO, fields["filename"].sourceline, "<filename> holds a path", remedy)
+    filename = _filename(fields.get("filename"), report)
     size = _size(fields.get("size"), report)
     verified = root.get("verified", "").lower() == "yes"
     return Annotation(tuple(objects), tuple(boxes), size, filename, verified), tuple(findings)
@@ -149,6 +146,14 @@ def patch(data: bytes, *, size: Size | None = None, boxes: Sequence[Box | None] 
     if not same:
         raise ValueError("the patched annotation does not read back as it should")
     return patched
+
+
+def _filename(element: Element | None, report: Report) -> str:
+    name = str(element.text or "").strip() if element is not None else ""
+    if element is not None and base_name(name) != name:
+        remedy = "nothing to do; the path is never followed"
+        report(FOREIGN_PATH, Severity.INFO, element.sourceline, "<filename> holds a path", remedy)
+    return name
 
 
 def _object(element: Element, report: Report) -> tuple[Box | None, Object | None]:

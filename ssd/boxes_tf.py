@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -49,19 +50,19 @@ def iou(
     return tf.math.divide_no_nan(shared, area_of(one, width) + area_of(two, width) - shared)
 
 
-def encode_offsets(boxes: Any, anchors: Any, variances: Any) -> tf.Tensor:
+def encode_offsets(boxes: Any, anchors: Any, variances: Sequence[float]) -> tf.Tensor:
     """Where boxes lie, seen from their anchors, in units of the variances: (..., 4) all, centroids in.
 
     Centres move by shares of the anchor's sides, sides by the logarithm of their ratio (Liu et al. 2016, section 2.2).
     """
     shift = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:]
     growth = tf.math.log(boxes[..., 2:] / anchors[..., 2:])
-    return tf.concat([shift, growth], axis=-1) / tf.cast(variances, shift.dtype)
+    return tf.concat([shift, growth], axis=-1) / tf.constant(variances, shift.dtype)
 
 
-def decode_boxes(offsets: Any, anchors: Any, variances: Any) -> tf.Tensor:
+def decode_boxes(offsets: Any, anchors: Any, variances: Sequence[float]) -> tf.Tensor:
     """Corners (..., 4) from the offsets to anchors given as centroids; undoes `encode_offsets`."""
-    scaled = offsets * tf.cast(variances, offsets.dtype)
+    scaled = offsets * tf.constant(variances, offsets.dtype)
     anchors = tf.cast(anchors, offsets.dtype)
     centre = scaled[..., :2] * anchors[..., 2:] + anchors[..., :2]
     half = tf.exp(scaled[..., 2:]) * anchors[..., 2:] / 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ssdprep import files, settled
-from ssdprep.orient import Decision, Frame, Turn, Verdict, judge, next_command, undecided
+from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
 from ssdprep.repair import Outcome, Repair, Task, repair
@@ -47,6 +47,8 @@ class FixReport:
     lossless: int  # photos whose pixels were turned without loss
     reencoded: int  # photos whose pixels had to be encoded again
     findings: tuple[Finding, ...] = ()
+    advice: Advice | None = None  # where files are unresolved: how to settle them
+    backup: Path | None = None  # where the originals are; None: nothing was changed
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -181,4 +183,5 @@ def _report(root: Path, dry_run: bool, dataset: Dataset, tasks: Sequence[Task], 
         lossless=turned[True],
         reencoded=turned[False],
         findings=tuple(findings),
+        advice=advice if any(task.decision.verdict is Verdict.UNRESOLVED for task in tasks) else None,
     )

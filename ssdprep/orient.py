@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -103,6 +103,18 @@ def decide(
     return Decision(verdict, evidence, stored, applied, shown=shown)
 
 
+class Advice(NamedTuple):
+    """How unresolved files can be settled."""
+
+    said: str  # what the rest of the set shows
+    command: str  # the next one
+    after: str = ""  # what to run once the next one has told
+
+    def __str__(self) -> str:
+        look = f"{self.said}; look at both readings: {self.command}, then {self.after}"
+        return look if self.after else f"{self.said}: {self.command}"
+
+
 def judge(dataset: Dataset, *, frame: Frame = "auto", turned: Turn | None = None) -> tuple[Decision | None, ...]:
     """A decision for every record of a data set, in its order; None where there is no photo whose header can be read.
 
@@ -136,7 +148,7 @@ def to_upright(dataset: Dataset, *, frame: Frame = "auto") -> Dataset:
     return Dataset(dataset.root, records, tuple(findings), splits)
 
 
-def next_command(root: Path, decisions: Iterable[Decision | None]) -> str:
+def next_command(root: Path, decisions: Iterable[Decision | None]) -> Advice:
     """What the files that can be decided show, and the command that would settle the others."""
     counts = Counter(decision.shown for decision in decisions if decision and decision.shown)
     (frame, most), total = (counts.most_common(1) or [("stored", 0)])[0], counts.total()
@@ -144,18 +156,17 @@ def next_command(root: Path, decisions: Iterable[Decision | None]) -> str:
     said = f"{most} of {total} files that can be decided are in the {frame} frame" if total else "no other file tells"
     command = f"ssdprep fix-exif {data} --frame {frame}"
     if total and most == total:
-        return f"{said}: {command}"
-    look = f"look at both readings: ssdprep preview {data} --unresolved"
-    return f"{said}; {look}, then {command}, or --frame {_OTHER[frame]}"
+        return Advice(said, command)
+    return Advice(said, f"ssdprep preview {data} --unresolved", f"{command}, or --frame {_OTHER[frame]}")
 
 
-def undecided(root: Path, record: Record, decision: Decision, advice: str) -> Finding:
+def undecided(root: Path, record: Record, decision: Decision, advice: Advice) -> Finding:
     """The finding for a record whose boxes cannot be used: what is known, and the exact next command."""
     path, command = record.annotation or record.path, f"ssdprep fix-exif {shlex.quote(str(root))}"
-    if decision.stale:
-        advice = f"if that was in LabelImg 1.8.4 or later: {command} --frame upright"
     if decision.verdict is Verdict.UNRESOLVED:
-        return Finding(UNRESOLVED, Severity.ERROR, path, 0, f"frame unknown: {decision.evidence}", advice)
+        edited = f"if that was in LabelImg 1.8.4 or later: {command} --frame upright"
+        remedy = edited if decision.stale else str(advice)
+        return Finding(UNRESOLVED, Severity.ERROR, path, 0, f"frame unknown: {decision.evidence}", remedy)
     if _turned_later(record.orientation, record.stored_size, record.labelled_size):
         remedy = f"{command} --turned cw (clockwise), or --turned ccw"
     else:

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 _CLASSES = 30  # in a table on the terminal; --json holds all
 
+_VERDICTS = {
+    "already_upright": "no tag turns them",
+    "stored_frame": "boxes were drawn on the photo as it is stored",
+    "upright_frame": "boxes were drawn on the photo as it is seen",
+    "no_boxes": "nothing to decide",
+    "unresolved": "the file cannot tell: left as it is",
+    "conflict": "the labels do not fit the photo: left as it is",
+}
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ssdprep.audit import Audit
     from ssdprep.augmented import AugmentReport
+    from ssdprep.exif import FixReport
     from ssdprep.formats.csv import CsvReport
     from ssdprep.formats.tfrecord import TfrecordReport
 
@@ -63,6 +73,50 @@ def _class_table(report: Audit) -> RenderableType:
         bar = Text(_bar(stats.boxes / shown[0][1].boxes), style="cyan")
         table.add_row(Text(name), f"{stats.boxes:,}", f"{stats.share:.1%}", bar, f"{stats.images:,}", size, aspect)
     return table
+
+
+def fix_report(report: FixReport) -> Iterator[RenderableType]:
+    """How the files were decided, what was changed and where the originals are, and what comes next."""
+    import shlex
+
+    from rich.table import Table
+    from rich.text import Text
+
+    would = "would be " if report.dry_run else ""
+    yield Text.assemble(
+        ("fix-exif  ", "bold"),
+        _counted(len(report.files), "photo"),
+        (", nothing is changed: a dry run" if would else "", "dim"),
+    )
+    table = Table(box=_rule(), pad_edge=False, header_style="dim")
+    table.add_column("photos", justify="right")
+    table.add_column("verdict")
+    table.add_column("", style="dim")
+    for verdict, count in report.verdicts.items():
+        if count:
+            colour = "bold red" if verdict in {"unresolved", "conflict"} else "green"
+            table.add_row(f"{count:,}", Text(verdict.replace("_", " "), style=colour), _VERDICTS[verdict])
+    yield table
+    changed = [_counted(report.changed_images, "photo"), _counted(report.changed_annotations, "annotation")]
+    yield Text.assemble(("changed  " if not would else "change   "), f"{would}{' and '.join(changed)}".strip())
+    if report.lossless or report.reencoded:
+        kinds = {
+            "without loss": report.lossless,
+            "encoded again, as their sides are no multiple of the coded blocks": report.reencoded,
+        }
+        yield Text("turned   " + ", ".join(f"{count:,} {how}" for how, count in kinds.items() if count))
+    data = shlex.quote(str(report.root))
+    if report.backup:
+        yield Text.assemble(
+            "backup   ", (f"{report.backup}", "bold green"), "  taken back by  ", (f"ssdprep undo {data}", "cyan")
+        )
+    if report.advice:
+        yield Text(report.advice.said, style="dim")
+        yield _next(report.advice.command)
+    else:
+        yield _next(
+            f"ssdprep {'fix-exif' if would and report.changed_images + report.changed_annotations else 'audit'} {data}"
+        )
 
 
 def csv_report(report: CsvReport) -> Iterator[RenderableType]:
@@ -143,6 +197,10 @@ def _after_audit(report: Audit) -> str:
     codes = {finding.code for finding in report.findings}
     verb = "fix-exif" if any(code.startswith("ORI") for code in codes) else "xml2csv" if report.splits else "split"
     return f"ssdprep {verb} {shlex.quote(str(report.root))}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _rule() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -56,7 +57,7 @@ def read_source(data: Path, *, track: Track = untracked) -> Source:
     upright = to_upright(scanned)
     found = {record.path: record for record in upright.records if _complete(record)}
     if not found:
-        raise SsdprepError(f"no photo of {data} has labels that can be used", f"ssdprep audit {data}")
+        raise SsdprepError(f"no photo of {data} has labels that can be used", f"ssdprep audit {shlex.quote(str(data))}")
     placed = {path: on_photo(record) for path, record in found.items()}
     return Source(
         root=upright.root,
@@ -96,7 +97,9 @@ def new_folder(out: Path) -> Iterator[Path]:
     folder ``.NAME.partial`` is left beside it, and the next run that writes ``out`` removes that.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SsdprepError(f"{out} exists and is not empty", f"delete it, or name another folder: --out {out}-2")
+        raise SsdprepError(
+            f"{out} exists and is not empty", f"delete it, or name another folder: --out {shlex.quote(f'{out}-2')}"
+        )
     partial = out.with_name(f".{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)

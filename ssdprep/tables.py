@@ -134,6 +134,8 @@ def csv_report(report: CsvReport) -> Iterator[RenderableType]:
 
 def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
     """What was drawn, the boxes that there are now, and what comes next."""
+    import shlex
+
     from rich.table import Table
     from rich.text import Text
 
@@ -154,11 +156,13 @@ def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
     if report.splits:
         yield Text("lists:  " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
     yield Text.assemble("wrote   ", (f"{report.out}", "bold green"), "  augmentation.csv says what was done to each")
-    yield _next(f"ssdprep preview {report.out}")
+    yield _next(f"ssdprep preview {shlex.quote(str(report.out))}")
 
 
 def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType]:
     """What is in each split, how it was checked, and what comes next."""
+    import shlex
+
     from rich.table import Table
     from rich.text import Text
 
@@ -177,7 +181,7 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType]:
     checked = f"{total:,} records read back and compared; TensorFlow decoded {report.decoded:,} of them"
     yield Text.assemble("checked  ", checked)
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
-    yield _next(f"python -m ssd.train {report.out}")
+    yield _next(f"python -m ssd.train {shlex.quote(str(report.out))}")
 
 
 def _said(operations: dict[str, Any]) -> str:

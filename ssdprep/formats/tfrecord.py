@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -256,13 +257,13 @@ def _shard(path: Path, count: int) -> dict[str, Any]:
 
 def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> Iterator[Finding]:
     """What the splits do not say."""
+    split = f"ssdprep split {shlex.quote(str(source.root))}"
     if not source.splits:
-        remedy = f"nothing, if that is meant; else ssdprep split {source.root}"
+        remedy = f"nothing, if that is meant; else {split}"
         yield Finding(
             NO_SPLITS, Severity.INFO, source.root, 0, "there are no splits: every photo goes to train", remedy
         )
     listed = {record.path for records in parts.values() for record in records}
     for record in source.records:
         if record.path not in listed:
-            remedy = f"ssdprep split {source.root} --force"
-            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", remedy)
+            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --force")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ssdprep import files, settled
+from ssdprep.files import Recovered
+from ssdprep.journal import BACKUPS, STATE
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
 from ssdprep.repair import Outcome, Repair, Task, repair
 from ssdprep.scan import SECOND, scan_folder
+from ssdprep.turn import effective
 from ssdprep.walk import folded
 
 Images = Literal["rewrite", "keep"]
@@ -40,7 +42,6 @@ class FixReport:
     """What fix-exif found and did or, in a dry run, would do."""
 
     root: Path
-    dry_run: bool
     files: tuple[FileFix, ...]
     changed_images: int
     changed_annotations: int
@@ -48,7 +49,8 @@ class FixReport:
     reencoded: int  # photos whose pixels had to be encoded again
     findings: tuple[Finding, ...] = ()
     advice: Advice | None = None  # where files are unresolved: how to settle them
-    backup: Path | None = None  # where the originals are; None: nothing was changed
+    dry_run: bool = False
+    recovered: Recovered | None = None  # a run that had been interrupted, and what became of it before
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -70,6 +72,7 @@ class FixReport:
             "lossless": self.lossless,
             "reencoded": self.reencoded,
             "dry_run": self.dry_run,
+            "recovered": self.recovered._asdict() if self.recovered else None,
             "files": [
                 {
                     **fix._asdict(),
@@ -112,27 +115,42 @@ def fix_exif(
         if choice not in known:
             raise ValueError(f"{choice!r} is not one of {known}")
     root = Path(root)
-    files.recover(root)
+    recovered = files.recover(root)
     dataset = scan_folder(root, track=track)
     decisions = _decisions(dataset, frame, turned)
     tasks = [Task(record, decision, images == "rewrite", strip_gps) for record, decision in decisions]
     work = [task for task in tasks if task.is_needed]
     repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
-    done = _put_in_place(root, work, repairs, dry_run=dry_run)
-    return _report(root, dry_run, dataset, tasks, done)
+    done = _tried(work, repairs) if dry_run else _put_in_place(root, work, repairs)
+    report = replace(_report(dataset, tasks, done), dry_run=dry_run, recovered=recovered)
+    if strip_gps and report.changed_images and not dry_run:
+        report = replace(report, findings=(*report.findings, _place_in_backup(root)))
+    return report
 
 
 def _decisions(dataset: Dataset, frame: Frame, turned: Turn | None) -> list[tuple[Record, Decision]]:
-    """Every record with a readable photo, and its decision; a photo with a second annotation is in conflict."""
-    seconds = {folded(f.path.stem) for f in dataset.findings if f.code == SECOND}
+    """Every record with a readable photo, and its decision; a photo that has a second annotation is in conflict."""
+    seconds = {folded(finding.path.stem) for finding in dataset.findings if finding.code == SECOND}
     decisions = []
     for record, decision in zip(dataset.records, judge(dataset, frame=frame, turned=turned), strict=True):
         if record.image is None or decision is None:
             continue
-        if decision.turn != 1 and folded(record.image.stem) in seconds:
-            decision = replace(decision, verdict=Verdict.CONFLICT, evidence="another annotation may belong to it too")
+        moves = decision.turn != 1 or effective(record.orientation) != 1
+        if moves and folded(record.image.stem) in seconds:
+            decision = replace(
+                decision,
+                verdict=Verdict.CONFLICT,
+                evidence="a second annotation claims the photo, and only one can be moved with it",
+                remedy="keep the right one, delete the other, then run this again",
+            )
         decisions.append((record, decision))
     return decisions
+
+
+def _place_in_backup(root: Path) -> Finding:
+    message = "the originals, kept for undo, still hold the place"
+    remedy = "delete this folder before you pass the photos on; then nothing can be undone"
+    return Finding(BACKUP_HAS_PLACE, Severity.WARNING, root / STATE / BACKUPS, 0, message, remedy)
 
 
 def _workers(work: Sequence[Task], jobs: int) -> int:
@@ -140,46 +158,47 @@ def _workers(work: Sequence[Task], jobs: int) -> int:
     return jobs or (0 if total >= _WORTH_WORKERS else 1)
 
 
-def _put_in_place(root: Path, work: Sequence[Task], repairs: Iterable[Repair], *, dry_run: bool) -> dict[Path, Outcome]:
+def _tried(work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcome]:
+    return {task.record.path: fixed.outcome for task, fixed in zip(work, repairs, strict=True)}
+
+
+def _put_in_place(root: Path, work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcome]:
     """All changes as one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
     done: dict[Path, Outcome] = {}
     notes: dict[Path, settled.Note] = {}
-    with nullcontext() if dry_run else files.transaction(root, "fix-exif") as change:
+    with files.transaction(root, "fix-exif") as change:
         for (record, *_), fixed in zip(work, repairs, strict=True):
             for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
-                if change and path and data is not None:
+                if path and data is not None:
                     change.replace(path, data)
             if record.annotation and fixed.note:
                 notes[record.annotation] = fixed.note
-            assert record.image is not None
-            done[record.image] = fixed.outcome
-        if change and notes:
+            done[record.path] = fixed.outcome
+        if settled.are_new(root, notes):
             change.replace(settled.place(root), settled.merged(root, notes))
     return done
 
 
-def _report(root: Path, dry_run: bool, dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome]) -> FixReport:
-    advice = next_command(root, [task.decision for task in tasks])
+def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome]) -> FixReport:
+    advice = next_command(dataset.root, [task.decision for task in tasks])
     findings, fixes = list(dataset.findings), []
     for record, decision, *_ in tasks:
         assert record.image is not None
-        fixed = done.get(record.image, Outcome())
+        fixed = done.get(record.path, Outcome())
         findings += fixed.findings
         if not decision.decided:
-            findings.append(undecided(root, record, decision, advice))
-        action = ", ".join(fixed.actions) or (
-            "nothing to do" if decision.decided and not fixed.findings else "not changed"
-        )
+            findings.append(undecided(dataset.root, record, decision, advice))
+        left = not decision.decided or any(finding.severity is Severity.ERROR for finding in fixed.findings)
+        action = ", ".join(fixed.actions) or ("left as it is" if left else "nothing to do")
         fixes.append(
             FileFix(record.image, record.annotation, record.orientation, decision.verdict, decision.evidence, action)
         )
-    turned = Counter(fixed.lossless for fixed in done.values())
+    turned = Counter(outcome.lossless for outcome in done.values())
     return FixReport(
-        root,
-        dry_run,
-        tuple(fixes),
-        changed_images=sum(fixed.image_changed for fixed in done.values()),
-        changed_annotations=sum(fixed.annotation_changed for fixed in done.values()),
+        root=dataset.root,
+        files=tuple(fixes),
+        changed_images=sum(outcome.image_changed for outcome in done.values()),
+        changed_annotations=sum(outcome.annotation_changed for outcome in done.values()),
         lossless=turned[True],
         reencoded=turned[False],
         findings=tuple(findings),

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from ssdprep import boxes as geometry
 from ssdprep.record import Box, Dataset, Finding, Record, Severity, Size
-from ssdprep.settled import Drawn, Notes, holds, note_about, notes_about
+from ssdprep.settled import Drawn, Note, holds, note_about, notes_about
 
 UNRESOLVED, CONFLICT = "ORI001", "ORI002"
 
@@ -54,7 +54,7 @@ class Decision:
     drawn_in: Size  # size of the frame that the boxes are in
     turn: int = 1  # the EXIF orientation that brings boxes upright; 1: they are
     shown: Drawn | None = None  # the frame that the file itself shows or once showed; None: it cannot tell
-    stale: bool = False  # an earlier fix-exif made the boxes upright, and they changed since
+    remedy: str = ""  # where it is not the usual one
 
     @property
     def decided(self) -> bool:
@@ -121,7 +121,7 @@ def judge(dataset: Dataset, *, frame: Frame = "auto", turned: Turn | None = None
     A file that `fix_exif` settled once, with ``images="keep"``, stays settled until its annotation changes.
     """
     notes = notes_about(dataset)
-    return tuple(_judge(record, notes, frame, turned) for record in dataset.records)
+    return tuple(_judge(dataset.root, record, note_about(record, notes), frame, turned) for record in dataset.records)
 
 
 def to_upright(dataset: Dataset, *, frame: Frame = "auto") -> Dataset:
@@ -162,23 +162,23 @@ def next_command(root: Path, decisions: Iterable[Decision | None]) -> Advice:
 
 def undecided(root: Path, record: Record, decision: Decision, advice: Advice) -> Finding:
     """The finding for a record whose boxes cannot be used: what is known, and the exact next command."""
-    path, command = record.annotation or record.path, f"ssdprep fix-exif {shlex.quote(str(root))}"
+    path = record.annotation or record.path
     if decision.verdict is Verdict.UNRESOLVED:
-        edited = f"if that was in LabelImg 1.8.4 or later: {command} --frame upright"
-        remedy = edited if decision.stale else str(advice)
+        remedy = decision.remedy or str(advice)
         return Finding(UNRESOLVED, Severity.ERROR, path, 0, f"frame unknown: {decision.evidence}", remedy)
-    if _turned_later(record.orientation, record.stored_size, record.labelled_size):
-        remedy = f"{command} --turned cw (clockwise), or --turned ccw"
+    if decision.remedy:
+        remedy = decision.remedy
+    elif _turned_later(record.orientation, record.stored_size, record.labelled_size):
+        remedy = f"ssdprep fix-exif {shlex.quote(str(root))} --turned cw (clockwise), or --turned ccw"
     else:
         remedy = "bring back the photo that was labelled, or label this one again"
     return Finding(CONFLICT, Severity.ERROR, path, 0, decision.evidence, remedy)
 
 
-def _judge(record: Record, notes: Notes, frame: Frame, turned: Turn | None) -> Decision | None:
+def _judge(root: Path, record: Record, note: Note | None, frame: Frame, turned: Turn | None) -> Decision | None:
     if record.stored_size is None:
         return None
     case = record.orientation, record.stored_size, record.labelled_size, [thing.box for thing in record.objects]
-    note = note_about(record, notes)
     if note is None:
         return decide(*case, turned=turned, frame=frame)
     decision = replace(decide(*case, turned=turned), shown=note.get("drawn"))
@@ -189,7 +189,11 @@ def _judge(record: Record, notes: Notes, frame: Frame, turned: Turn | None) -> D
         return replace(decide(*case, frame="upright"), evidence=evidence, shown=note.get("drawn"))
     if frame == "upright":
         return decide(*case, frame=frame)
-    return replace(decision, evidence="an earlier fix-exif made the boxes upright, and they changed since", stale=True)
+    return replace(
+        decision,
+        evidence="an earlier fix-exif made the boxes upright, and they changed since",
+        remedy=f"if that was in LabelImg 1.8.4 or later: ssdprep fix-exif {shlex.quote(str(root))} --frame upright",
+    )
 
 
 def _moved(record: Record, decision: Decision) -> Record:

@@ -164,12 +164,12 @@ def _differ(one: Size, other: Size) -> int:
 
 def _note(task: Task, annotation: bytes) -> Note | None:
     """What a later run must know of a photo that had a tag."""
-    record, decision = task.record, task.decision
+    record, shown = task.record, task.decision.shown
     if effective(record.orientation) == 1 or not record.objects or record.stored_size is None or record.size is None:
         return None
-    if task.rewrite:
-        return written(annotation, 1, record.size, decision.shown)
-    return written(annotation, record.orientation, record.stored_size, decision.shown)
+    if task.rewrite:  # from now on the files speak for themselves; only what they showed is lost
+        return written(annotation, 1, record.size, shown) if shown else None
+    return written(annotation, record.orientation, record.stored_size, shown)
 
 
 def _unreadable(error: OSError, record: Record) -> Finding:

@@ -69,6 +69,12 @@ def read(root: Path) -> dict[str, Note]:
     return notes if known else {}
 
 
+def are_new(root: Path, notes: Mapping[Path, Note]) -> bool:
+    """Whether a folder's notes lack any of these, by path below it."""
+    known = read(root)
+    return any(known.get(path.relative_to(root).as_posix()) != note for path, note in notes.items())
+
+
 def merged(root: Path, new: Mapping[Path, Note]) -> bytes:
     """The bytes of a folder's notes with newer ones, by path below it."""
     notes = read(root) | {path.relative_to(root).as_posix(): note for path, note in new.items()}

@@ -82,12 +82,8 @@ def fix_report(report: FixReport) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    would = "would be " if report.dry_run else ""
-    yield Text.assemble(
-        ("fix-exif  ", "bold"),
-        _counted(len(report.files), "photo"),
-        (", nothing is changed: a dry run" if would else "", "dim"),
-    )
+    dry = ", a dry run: nothing is changed" if report.dry_run else ""
+    yield Text.assemble(("fix-exif  ", "bold"), _counted(len(report.files), "photo"), (dry, "dim"))
     table = Table(box=_rule(), pad_edge=False, header_style="dim")
     table.add_column("photos", justify="right")
     table.add_column("verdict")
@@ -97,26 +93,24 @@ def fix_report(report: FixReport) -> Iterator[RenderableType]:
             colour = "bold red" if verdict in {"unresolved", "conflict"} else "green"
             table.add_row(f"{count:,}", Text(verdict.replace("_", " "), style=colour), _VERDICTS[verdict])
     yield table
-    changed = [_counted(report.changed_images, "photo"), _counted(report.changed_annotations, "annotation")]
-    yield Text.assemble(("changed  " if not would else "change   "), f"{would}{' and '.join(changed)}".strip())
+    changed = report.changed_images + report.changed_annotations
+    what = f"{_counted(report.changed_images, 'photo')} and {_counted(report.changed_annotations, 'annotation')}"
+    yield Text(f"changed  {'would be ' * report.dry_run}{what if changed else 'nothing'}")
     if report.lossless or report.reencoded:
-        kinds = {
-            "without loss": report.lossless,
-            "encoded again, as their sides are no multiple of the coded blocks": report.reencoded,
-        }
+        kinds = {"without loss": report.lossless, "encoded again (their sides cut coded blocks)": report.reencoded}
         yield Text("turned   " + ", ".join(f"{count:,} {how}" for how, count in kinds.items() if count))
+    if report.recovered:
+        ending = "completed" if report.recovered.forward else "taken back"
+        yield Text(f"before   a run that was interrupted ({report.recovered.when}) was {ending}", style="yellow")
     data = shlex.quote(str(report.root))
-    if report.backup:
-        yield Text.assemble(
-            "backup   ", (f"{report.backup}", "bold green"), "  taken back by  ", (f"ssdprep undo {data}", "cyan")
-        )
+    if changed and not report.dry_run:
+        yield Text.assemble("backup   ", (f"{report.root / '.ssdprep'}", "bold green"))
+        yield Text.assemble(("undo:    ", "dim"), (f"ssdprep undo {data}", "cyan"))
     if report.advice:
-        yield Text(report.advice.said, style="dim")
+        yield Text(f"frames   {report.advice.said}")
         yield _next(report.advice.command)
     else:
-        yield _next(
-            f"ssdprep {'fix-exif' if would and report.changed_images + report.changed_annotations else 'audit'} {data}"
-        )
+        yield _next(f"ssdprep {'fix-exif' if changed and report.dry_run else 'audit'} {data}")
 
 
 def csv_report(report: CsvReport) -> Iterator[RenderableType]:

@@ -1,0 +1,121 @@
+"""Acts on single files and folders that `files` is made of: know a file again, copy what it is, wait for the disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from ssdprep.journal import step
+from ssdprep.record import SsdprepError
+
+_FLUSHES = 8  # at once: a file system merges what it is asked together
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Identity = tuple[int, int, int]  # inode, bytes, time of the last change
+
+
+def identity(path: Path) -> Identity | None:
+    """What tells whether a file is still the same; None where there is none. ``ValueError`` for anything but a file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path} is not a file")
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inherit(path: Path, source: Path) -> None:
+    """Give a file the owner, mode, times and extended attributes of another."""
+    wanted = source.stat()
+    now = path.stat()
+    if hasattr(os, "chown") and (now.st_uid, now.st_gid) != (wanted.st_uid, wanted.st_gid):
+        try:
+            os.chown(path, wanted.st_uid, wanted.st_gid)
+        except PermissionError:  # only root may give files away; who may write here but is not the owner, now is
+            pass
+    shutil.copystat(source, path)
+
+
+def twin(source: Path, path: Path) -> bool:
+    """The same file at a second place: a hard link, or a copy where the disk has none. True if it is a copy."""
+    try:
+        os.link(source, path)
+        return False
+    except OSError:  # no hard links here, or across two disks; where a copy fails too, that says why
+        shutil.copyfile(source, path)
+        inherit(path, source)
+        return True
+
+
+def move(source: Path, target: Path, spare: Path) -> None:
+    """Put a file in another's place in one act, from another disk too; ``spare`` is a free name beside the target."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(source, spare)
+        inherit(spare, source)
+        flush([spare])
+        step("replace a file by a copy")
+        spare.replace(target)
+
+
+def flush(paths: Iterable[Path]) -> None:
+    """Wait until the disk has the bytes of these files."""
+    with ThreadPoolExecutor(_FLUSHES) as pool:
+        for _ in pool.map(_flush_one, paths):
+            pass
+
+
+def flush_folders(folders: Iterable[Path]) -> None:
+    """Wait until the disk has the names in these folders; each is asked once."""
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
+    for folder in dict.fromkeys(folders):
+        _flush_one(folder)
+
+
+@contextmanager
+def in_plain_words(path: Path) -> Iterator[None]:
+    """What the system refuses becomes an `SsdprepError` that says what cures it."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{path} cannot be changed: {error.strerror or error}"
+        raise SsdprepError(message, _remedy(error, path)) from error
+
+
+def _remedy(error: OSError, path: Path) -> str:
+    place = Path(error.filename) if isinstance(error.filename, str) else path
+    folder = place if place.is_dir() else place.parent
+    if error.errno in _FULL:
+        return "make room on the disk, then run the same command again"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"make it writable, then run the same command again: chmod -R u+rwX {folder}"
+    if error.errno == errno.EROFS:
+        return f"{folder} is on a disk that cannot be written: copy the data to one that can, and run it there"
+    return "cure that, then run the same command again"
+
+
+def _flush_one(path: Path) -> None:
+    file = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,123 @@
+"""The only writer in place: all files of a change are replaced or none, whatever happens, and it can be taken back.
+
+New bytes wait beside their targets, originals are kept under ``.ssdprep/backup`` (hard links where the disk has them),
+a journal says what goes where. Once the disk has all of it a mark commits the change, and the files are moved into
+place. A start after a crash discards what was not committed and completes what was.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssdprep import journal
+from ssdprep.change import Change, transaction
+from ssdprep.disk import digest, flush_folders
+from ssdprep.journal import Entry, Run
+from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
+from ssdprep.recovery import Recovered, recover
+
+__all__ = ["Change", "Recovered", "UndoReport", "recover", "transaction", "undo", "write_new"]
+
+CHANGED_SINCE, NO_ORIGINAL = "FIL001", "FIL002"
+
+
+@dataclass(frozen=True)
+class UndoReport:
+    """What undo brought back or, in a dry run, would."""
+
+    root: Path
+    verb: str | None = None  # of the run that was taken back; None: there was none
+    when: str = ""  # that run began; ISO 8601
+    files: tuple[Path, ...] = ()
+    dry_run: bool = False
+    recovered: Recovered | None = None  # a run that had been interrupted, and what became of it before
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether files were brought back."""
+        return self.verb is not None and not self.dry_run and not self.findings
+
+    @property
+    def exit_code(self) -> int:
+        """1 where undo refused, and nothing was changed."""
+        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        return {
+            "undone": self.is_undone,
+            "verb": self.verb,
+            "when": self.when,
+            "dry_run": self.dry_run,
+            "files": [str(path) for path in self.files],
+            "recovered": self.recovered._asdict() if self.recovered else None,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def undo(root: Path, *, dry_run: bool = False, track: Track = untracked) -> UndoReport:
+    """Bring back every byte, mode and time of the last change that was not yet undone; dry_run: only say which files.
+
+    Refuses, and changes nothing, where a file was changed since, or an original is not what it was: an error for each.
+    An interrupted run is settled first; where that alone brought the originals back, nothing older is touched.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise SsdprepError(f"{root} is not a folder", "name the folder whose last change is to be undone")
+    recovered = recover(root)
+    names = journal.names(root.resolve())
+    if not names or (recovered and recovered.forward is (recovered.verb == "undo")):
+        return UndoReport(root, recovered=recovered)
+    run = journal.read(root.resolve(), names[-1])
+    findings = tuple(
+        found for entry in track(run.entries, "Comparing files") if (found := _hindrance(root, run, entry))
+    )
+    if not (findings or dry_run):
+        with transaction(root, "undo", undoable=False, undoes=run.name) as change:
+            for entry in track(run.entries, "Bringing back"):
+                if entry.old is None:
+                    change.remove(run.target(entry))
+                else:
+                    change.restore(run.target(entry), run.backup(entry), entry.old)
+    paths = tuple(root / entry.path for entry in run.entries)
+    return UndoReport(root, run.verb, run.when, paths, dry_run, recovered, findings)
+
+
+def _hindrance(root: Path, run: Run, entry: Entry) -> Finding | None:
+    """Why a file cannot be brought back without losing something."""
+    path, target, backup = root / entry.path, run.target(entry), run.backup(entry)
+    kept = backup.relative_to(run.root)
+    if (digest(target) if target.exists() else None) != entry.new:
+        what = "changed" if target.exists() and entry.new else "removed" if entry.new else "made anew"
+        message = f"it was {what} since {run.verb} of {run.when}: nothing was undone"
+        remedy = f"put that version of it back, or copy by hand what you want from {kept.parent}"
+        return Finding(CHANGED_SINCE, Severity.ERROR, path, 0, message, remedy)
+    if entry.old and not (backup.exists() and digest(backup) == entry.old):
+        message = f"its original in {kept} is {'not what it was' if backup.exists() else 'gone'}: nothing was undone"
+        return Finding(NO_ORIGINAL, Severity.ERROR, path, 0, message, "bring it back from a copy of your own")
+    return None
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all, with its folders; one that is there is replaced. No undo."""
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    waiting = target.with_name(f".ssdprep-{secrets.token_hex(8)}")
+    try:
+        with waiting.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, waiting)
+        waiting.replace(target)
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
+    flush_folders([target.parent])

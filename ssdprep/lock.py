@@ -1,0 +1,55 @@
+"""One ssdprep at a time changes a folder: a lock that the system frees when its process ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ssdprep.journal import LOCK, STATE
+from ssdprep.record import SsdprepError
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Keep every other ssdprep from changing a folder. `SsdprepError` where one is at it already."""
+    path = root / STATE / LOCK
+    while True:
+        path.parent.mkdir(exist_ok=True)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # the folder was tidied away this very moment
+            continue
+        try:
+            if not _is_mine(file):
+                raise SsdprepError(f"another ssdprep is changing {root}", "wait until it is done, then run it again")
+            if _is_at(file, path):  # else its holder tidied it away meanwhile
+                yield
+                return
+        finally:
+            os.close(file)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_mine(file: int) -> bool:
+    """Lock an open file for this process; False where another has it. The system frees it when a process ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -127,6 +127,15 @@ def run(app: Callable[[], Any]) -> NoReturn:
             sys.stderr.close()
             raise SystemExit(0) from None
         fail(error)
+    except Exception as error:
+        if debug:
+            raise
+        fail(
+            SsdprepError(
+                f"a fault in ssdprep itself: {type(error).__name__}: {error}",
+                "the same with --debug, and report what it prints",
+            )
+        )
     except KeyboardInterrupt:
         err().print("interrupted - nothing is left half-written; run the same command again", style="bold red")
         raise SystemExit(130) from None

@@ -20,16 +20,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from drawing.arrangement import CLASSES
 from drawing.photo_file import Phone, exif_block, jpeg, labelimg_xml, stored_box, stored_pixels
-from drawing.scene import CLASSES, draw_scene
+from drawing.scene import draw_scene
 
 __all__ = ["CLASSES", "PHOTOS", "Photo", "draw_photo", "draw_scene", "main"]
 
-SEED = 7
-WEIGHTS = {"apple": 0.14, "banana": 0.19, "milk carton": 0.67}  # far too much milk, as in a shop
+SEED, QUALITY = 7, 80
+WEIGHTS = {"apple": 0.09, "banana": 0.14, "milk carton": 0.77}  # far too much milk, as in a shop
 OLD, NEW = "C:\\Users\\anna\\Desktop\\groceries", "D:\\ben\\labelling\\groceries"  # LabelImg 1.8.3 and 1.8.6
 PHONES = (
     Phone("Lumora", "Lumora L7 Pro", "L7P-10.0.14", True, True, 1.8, 3.99),
@@ -63,32 +65,36 @@ class Photo:
 TURNED = {2: (1, 0), 3: (2, 0), 4: (1, 0), 5: (1, 1), 6: (6, 4), 7: (1, 1), 8: (3, 2)}
 COUNT = 84
 NEGATIVES = frozenset({5, 16, 24, 33, 47, 58, 66, 79})
-PNG = 61
-SQUARE = 42
+PNG, SQUARE, TURNED_NEGATIVE = 61, 42, 24
 
 
 def _photos() -> tuple[Photo, ...]:
     rng = np.random.default_rng(1234)
     turned = [(o, stored) for o, (old, new) in TURNED.items() for stored in [True] * old + [False] * new]
-    places = [i for i in range(COUNT) if i not in {PNG, SQUARE} and i not in NEGATIVES or i == 24]
-    chosen = dict(
-        zip(sorted(rng.permutation(places)[: len(turned)].tolist()), map(tuple, rng.permutation(turned)), strict=True)
-    )
-    photos = []
-    for i in range(COUNT):
-        orientation, stored = chosen.get(i, (1, True))
-        upright_portrait = orientation >= 5 if orientation > 1 else rng.random() < 0.25
-        sizes = PORTRAIT if upright_portrait else LANDSCAPE
-        size = sizes[rng.integers(len(sizes))]
-        phone = PHONES[rng.choice(3, p=(0.45, 0.4, 0.15))]
-        if i == SQUARE:
-            size, orientation = (416, 416), 6
-        elif i == PNG:
-            size, phone = (400, 304), None
-        elif orientation == 1 and rng.random() < 0.35:
-            phone = None
-        photos.append(Photo(i, _name(i, phone), size, int(orientation), bool(stored), i in NEGATIVES, i == PNG, phone))
-    return tuple(photos)
+    places = [i for i in range(COUNT) if i not in NEGATIVES | {PNG, SQUARE}]
+    places = [TURNED_NEGATIVE, *rng.choice(places, len(turned) - 1, replace=False).tolist()]
+    chosen = dict(zip(places, [(6, True), *_without_one(rng.permutation(turned).tolist(), [6, 1])], strict=True))
+    return tuple(_photo(i, *chosen.get(i, (1, True)), rng) for i in range(COUNT))
+
+
+def _without_one(items: list, unwanted) -> list:
+    at = items.index(unwanted)
+    return items[:at] + items[at + 1 :]
+
+
+def _photo(number: int, orientation: int, stored: bool, rng: np.random.Generator) -> Photo:
+    portrait = orientation >= 5 if orientation > 1 else rng.random() < 0.25
+    sizes = PORTRAIT if portrait else LANDSCAPE
+    size = sizes[rng.integers(len(sizes))]
+    phone = PHONES[rng.choice(3, p=(0.45, 0.4, 0.15))]
+    if number == SQUARE:
+        size, orientation = (416, 416), 6
+    elif number == PNG:
+        size, phone = (400, 304), None
+    elif orientation == 1 and rng.random() < 0.35:
+        phone = None
+    negative = number in NEGATIVES
+    return Photo(number, _name(number, phone), size, orientation, bool(stored), negative, number == PNG, phone)
 
 
 def _name(number: int, phone: Phone | None) -> str:
@@ -109,7 +115,7 @@ def draw_photo(photo: Photo, seed: int = SEED) -> tuple[np.ndarray, list]:
     for attempt in range(20):
         rng = np.random.default_rng([seed, photo.number, attempt])
         weights = dict.fromkeys(CLASSES, 0.0) if photo.negative else WEIGHTS
-        pixels, objects = draw_scene(rng, photo.size, weights, supersample=2, things=(1, 6))
+        pixels, objects = draw_scene(rng, photo.size, weights, supersample=2, things=(1, 7))
         if photo.negative or objects:
             return pixels, objects
     raise RuntimeError(f"no scene for {photo.name}")
@@ -119,34 +125,40 @@ def write_photo(photo: Photo, folder: Path, seed: int) -> Counter[str]:
     """Draw one photo and write it with its XML; how many boxes of each class it has."""
     cv2.setNumThreads(1)
     pixels, objects = draw_photo(photo, seed)
-    rng = np.random.default_rng([seed, photo.number, 999])
     image = stored_pixels(pixels, photo.orientation)
-    if photo.png:
-        target = io.BytesIO()
-        image.quantize(200, dither=0).save(target, "PNG", optimize=True)
-        data = target.getvalue()
-    else:
-        exif = b""
-        if photo.phone is not None:
-            small = image.copy()
-            small.thumbnail((160, 120))
-            thumbnail = jpeg(small, b"", 60) if photo.phone.thumbnail and rng.random() < 0.5 else b""
-            taken = f"2019:0{5 + photo.number // 40}:{10 + photo.number % 18:02d} {10 + photo.number % 9}:{rng.integers(10, 60)}:{rng.integers(10, 60)}"
-            iso = int(rng.choice([50, 100, 160, 320, 640]))
-            exif = exif_block(photo.phone, photo.orientation, image.size, taken, iso, thumbnail, photo.number % 9 == 4)
-        data = jpeg(image, exif, 80)
-    (folder / photo.name).write_bytes(data)
-    w, h = photo.size
+    (folder / photo.name).write_bytes(_png(image) if photo.png else jpeg(image, _exif(photo, image, seed), QUALITY))
     boxes = [
-        (name, stored_box(box, photo.orientation, w, h) if photo.stored_frame else box, difficult)
+        (name, stored_box(box, photo.orientation, *photo.size) if photo.stored_frame else box, difficult)
         for name, box, _, difficult in objects
     ]
-    frame = photo.stored_size if photo.stored_frame else photo.size
+    canvas = photo.stored_size if photo.stored_frame else photo.size
     path = f"{OLD if photo.stored_frame else NEW}\\{photo.name}"
-    size = (0, 0) if photo.png else frame
-    xml = labelimg_xml(path, size, boxes, frame=frame, verified=photo.negative or photo.number % 13 == 0)
+    verified = photo.negative or photo.number % 13 == 0
+    xml = labelimg_xml(path, (0, 0) if photo.png else canvas, boxes, canvas=canvas, verified=verified)
     (folder / photo.name).with_suffix(".xml").write_bytes(xml)
     return Counter(name for name, *_ in objects)
+
+
+def _png(image: Image.Image) -> bytes:
+    target = io.BytesIO()
+    image.quantize(200, dither=0).save(target, "PNG", optimize=True)
+    return target.getvalue()
+
+
+def _exif(photo: Photo, image: Image.Image, seed: int) -> bytes:
+    """The photo's EXIF block; empty where it has none."""
+    if photo.phone is None:
+        return b""
+    rng = np.random.default_rng([seed, photo.number, 999])
+    thumbnail = b""
+    if photo.phone.thumbnail and rng.random() < 0.5:
+        small = image.copy()
+        small.thumbnail((160, 120))
+        thumbnail = jpeg(small, b"", 60)
+    n, (minute, second) = photo.number, rng.integers(10, 60, 2)
+    taken = f"2019:0{5 + n // 40}:{10 + n % 18} {10 + n % 9}:{minute}:{second}"
+    iso = int(rng.choice([50, 100, 160, 320, 640]))
+    return exif_block(photo.phone, photo.orientation, image.size, taken, iso, thumbnail, place=n % 9 == 4)
 
 
 def main() -> None:

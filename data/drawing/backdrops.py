@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from .light import F, mix, noise, rgb, step
 
 W, H = 768, 384  # a backdrop spans 180 by 90 cm
 VARIANTS = 4
+GOODS = ("8c2f2b", "b5502f", "c99a3a", "d8c9a8", "e8e4da", "46613a", "2f4a66", "6d88a0", "5c4632", "a7a29a", "33312f")
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
@@ -77,24 +78,36 @@ def garden(variant: int) -> np.ndarray:
 def shop(variant: int) -> np.ndarray:
     """Rows of goods on a shop's shelves."""
     rng = np.random.default_rng([604, variant])
-    image = np.full((H, W, 3), 0.03, F)
+    image = np.full((H, W, 3), 0.02, F)
     for bottom in (118, 246, 374):
         x = -10.0
         while x < W:
-            hue = rng.random(3) ** 1.3 * 0.55 + 0.05
-            w, tall = rng.uniform(22, 60), rng.uniform(60, 104)
-            for _ in range(int(rng.integers(1, 5))):
-                a, b = (int(x), int(bottom - tall)), (int(x + w - 2), bottom)
-                cv2.rectangle(image, a, b, hue.tolist(), -1)
-                label = (0.2 + 0.8 * rng.random(3) * 0.8).tolist()
-                cv2.rectangle(
-                    image, (a[0] + 4, int(bottom - tall * 0.7)), (b[0] - 4, int(bottom - tall * 0.3)), label, -1
-                )
+            hue, label = (rgb(GOODS[i]) for i in rng.permutation(len(GOODS))[:2])
+            w, tall, jar = rng.uniform(18, 44), rng.uniform(48, 104), rng.random() < 0.4
+            for _ in range(int(rng.integers(2, 6))):
+                _goods(image, int(x), bottom, int(w), int(tall), hue * rng.uniform(0.8, 1.1), label, jar)
                 x += w
-        cv2.rectangle(image, (0, bottom), (W, bottom + 9), (0.75, 0.75, 0.73), -1)
+            x += rng.choice([0, 0, 6, 30])
+        image[bottom : bottom + 9] = 0.6
         for tag in range(int(rng.integers(0, 40)), W, 70):
-            cv2.rectangle(image, (tag, bottom), (tag + 24, bottom + 8), (0.9, 0.85, 0.25), -1)
+            cv2.rectangle(image, (tag, bottom + 1), (tag + 22, bottom + 8), (0.85, 0.82, 0.6), -1)
     return _blurred(image, 2.2)
+
+
+def _goods(image: np.ndarray, x: int, bottom: int, w: int, h: int, hue, label, jar: bool) -> None:
+    """One packet or jar on a shelf: lit from above, with a label, a lid, a band."""
+    colour = np.empty((h, w - 1, 3), F)
+    colour[:] = hue
+    colour[int(0.38 * h) : int(0.8 * h)] = label
+    colour[int(0.52 * h) : int(0.58 * h), w // 5 : -w // 5] = hue
+    if jar:
+        colour[: h // 8] = label * 0.5
+    across = np.linspace(-1, 1, w - 1, dtype=F)
+    shape = 1 - 0.6 * across**2 if jar else 0.85 + 0.1 * across
+    colour *= (shape * np.linspace(1.0, 0.55, h, dtype=F)[:, None])[..., None]
+    x0, x1 = max(x, 0), min(x + w - 1, W)
+    if x1 > x0:
+        image[bottom - h : bottom, x0:x1] = colour[:, x0 - x : x1 - x]
 
 
 def wall(variant: int) -> np.ndarray:
@@ -108,7 +121,7 @@ def wall(variant: int) -> np.ndarray:
 BACKDROPS = {f.__name__: f for f in (room, evening, garden, shop, wall)}
 
 
-@lru_cache(maxsize=32)
+@cache
 def backdrop(kind: str, variant: int) -> np.ndarray:
     """A backdrop by name: float32 linear RGB (384, 768, 3). Read only."""
     return np.ascontiguousarray(np.maximum(BACKDROPS[kind](variant), 0.004), F)

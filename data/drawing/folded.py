@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from . import print_shop
-from .light import Camera, F, Window, shared_noise
+from .light import Camera, F, Window, sample, shared_noise
 from .solids import Look, Seen, turn
 
 
@@ -40,10 +41,13 @@ class Folded:
     walls: tuple[tuple[np.ndarray, np.ndarray], ...]  # normals (n, 3), offsets (n,): convex bodies, for shadows
     centre: np.ndarray
     radius: float
+    feet: np.ndarray  # (n, 3) discs on the floor that hold it: x, z, radius
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """A lower bound of the distance of world points (3, N)."""
         return np.minimum.reduce([(n @ points - d[:, None]).max(0) for n, d in self.walls])
+
+    blocks = distance
 
     def see(self, camera: Camera) -> Seen | None:
         window = camera.window_of(self.centre, self.radius, pad=1)
@@ -86,7 +90,7 @@ class _Canvas:
         cut = slice(y0, y1), slice(x0, x1)
         cover = _filled(outline - [x0, y0], (y1 - y0, x1 - x0))
         x, y = np.arange(x0, x1) + self.window.x0, np.arange(y0, y1) + self.window.y0
-        rays = self.camera.rays(*np.meshgrid(x, y))
+        rays = self.camera.rays(x, y)
         n, eye = face.normal, self.camera.eye
         across = np.tensordot(n, rays, 1)
         t = (n @ (face.polygon[0] - eye)) / np.where(np.abs(across) < 1e-4, -1e-4, across)
@@ -117,10 +121,9 @@ class _Canvas:
         if not inside.any():
             return None
         points, normals = (np.ascontiguousarray(a[inside].T) for a in (self.points, self.normals))
-        grain = shared_noise(301, 1.2)[: inside.shape[0] % 512 or 1]  # the paper is never quite flat
-        wave = 0.02 * np.resize(grain, points.shape[1])
-        normals = normals + wave
-        return Seen(self.window, self.alpha, points, normals.astype(F), Look(self.albedo[inside], self.gloss[inside]))
+        bent = shared_noise(301, 2.0)  # the paper is never quite flat
+        normals += F(0.035) * sample(bent, (points[0] + points[2]) / F(40), (points[1] - points[2]) / F(40))
+        return Seen(self.window, self.alpha, points, normals, Look(self.albedo[inside], self.gloss[inside]))
 
 
 def _filled(outline: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -156,12 +159,37 @@ def _walls(faces) -> tuple[np.ndarray, np.ndarray]:
     return normals, np.array([f.normal @ f.polygon[0] for f in faces], F)
 
 
-def carton(rng: np.random.Generator, place: np.ndarray, *, top_view: bool = False) -> Folded:
-    """A gable-top milk carton, upright or lying; 18 to 25 cm tall."""
-    w = rng.uniform(6.6, 7.6)
-    d = w * rng.uniform(0.92, 1.0)
-    h, roof, fin = w * rng.uniform(1.9, 2.7), w * rng.uniform(0.42, 0.55), rng.uniform(1.3, 1.9)
-    ink = print_shop.design(int(rng.integers(print_shop.DESIGNS)))
+class Brand(NamedTuple):
+    """What all cartons of a batch have in common: sides in cm, and the print."""
+
+    width: float
+    depth: float
+    body: float
+    roof: float
+    fin: float
+    cap: bool
+    design: int
+    yaw: float
+
+    @staticmethod
+    def drawn(rng: np.random.Generator) -> Brand:
+        w = rng.uniform(6.6, 7.6)
+        return Brand(
+            w,
+            w * rng.uniform(0.92, 1.0),
+            w * rng.uniform(1.9, 2.7),
+            w * rng.uniform(0.42, 0.55),
+            rng.uniform(1.3, 1.9),
+            bool(rng.random() < 0.5),
+            int(rng.integers(print_shop.DESIGNS)),
+            rng.normal(0, 0.6) if rng.random() < 0.75 else rng.uniform(0, 6.3),
+        )
+
+
+def carton(rng: np.random.Generator, place: np.ndarray, brand: Brand, *, steep: bool = False) -> Folded:
+    """A gable-top milk carton, upright or, more often where the camera looks down steeply, lying; 18 to 25 cm tall."""
+    w, d, h, roof, fin, *_ = brand
+    ink = print_shop.design(brand.design)
     x, z, top = w / 2, d / 2, h + roof
     lean = roof * 0.12
     body = [
@@ -169,7 +197,7 @@ def carton(rng: np.random.Generator, place: np.ndarray, *, top_view: bool = Fals
         _quad([(x, h, -z), (x, 0, -z), (-x, 0, -z), (-x, h, -z)], ink.front),
         _quad([(x, h, z), (x, 0, z), (x, 0, -z), (x, h, -z)], ink.side),
         _quad([(-x, h, -z), (-x, 0, -z), (-x, 0, z), (-x, h, z)], ink.side),
-        _quad([(-x, 0, z), (-x, 0, -z), (x, 0, -z), (x, 0, z)], ink.fin),
+        _quad([(-x, 0, z), (-x, 0, -z), (x, 0, -z), (x, 0, z)], ink.paper),
     ]
     gussets = []
     for side in (1, -1):
@@ -189,16 +217,15 @@ def carton(rng: np.random.Generator, place: np.ndarray, *, top_view: bool = Fals
         _quad([(-x, top + fin, -t), (-x, top - 0.2, -t), (-x, top - 0.2, t), (-x, top + fin, t)], ink.paper),
         _quad([(-x, top + fin, -t), (-x, top + fin, t), (x, top + fin, t), (x, top + fin, -t)], ink.paper),
     ]
-    cap = _cap(ink, h, roof, z, x) if rng.random() < 0.5 else []
-    lies = rng.random() < (0.45 if top_view else 0.1)
-    yaw = rng.normal(0, 0.6) if rng.random() < 0.75 else rng.uniform(0, 6.3)
+    cap = _cap(ink, h, roof, z, x) if brand.cap else []
+    lies = rng.random() < (0.45 if steep else 0.07)
     if lies:
         onto, rise = (turn(x=-np.pi / 2), z) if rng.random() < 0.6 else (turn(z=np.pi / 2), x)
         pose = turn(y=rng.uniform(0, 6.3)) @ onto
         cap = [] if rise == z and rng.random() < 0.5 else cap
         place = place + np.array([0, rise, 0], F) - pose @ np.array([0, (h + roof) / 2, 0], F) * [1, 0, 1]
     else:
-        pose = turn(y=yaw)
+        pose = turn(y=brand.yaw + rng.normal(0, 0.06))
     hull = _placed([*body, *slopes], pose, place)
     body, gussets, slopes, ridge, cap = (_placed(f, pose, place) for f in (body, gussets, slopes, ridge, cap))
     # The roof's overhanging panels hide the gussets' upper edges, so they come last within the body.
@@ -206,7 +233,9 @@ def carton(rng: np.random.Generator, place: np.ndarray, *, top_view: bool = Fals
     middle = np.array([0, (top + fin) / 2, 0], F)
     ball = np.linalg.norm([x, (top + fin) / 2, z])
     walls = (_walls(hull), _walls([*ridge, _under(ridge[4], fin + 0.2)]))
-    return Carton("milk carton", groups, walls, (pose @ middle + place).astype(F), float(ball))
+    axis = np.linspace(x, top + fin - x, 6) if lies else np.zeros(1)
+    feet = _feet(pose, place, np.stack([0 * axis, axis, 0 * axis]), 0.56 * w)
+    return Carton("milk carton", groups, walls, (pose @ middle + place).astype(F), float(ball), feet)
 
 
 class Carton(Folded):
@@ -217,7 +246,15 @@ class Carton(Folded):
         front = body[7]
         faces_us = front.normal @ (camera.eye - front.polygon[0]) > 0
         order = (body, fin, cap) if faces_us else (cap, body, fin)
-        return Folded(self.name, tuple(g for g in order if g), self.walls, self.centre, self.radius).see(camera)
+        return Folded(self.name, tuple(g for g in order if g), self.walls, self.centre, self.radius, self.feet).see(
+            camera
+        )
+
+
+def _feet(pose: np.ndarray, place: np.ndarray, points: np.ndarray, radius: float) -> np.ndarray:
+    """Discs under points (3, n) of a thing's own frame."""
+    x, _, z = pose @ points + place[:, None]
+    return np.stack([x, z, np.full(x.shape, radius)], 1).astype(F)
 
 
 def _under(lid: Face, depth: float) -> Face:
@@ -258,6 +295,9 @@ def cuboid(rng: np.random.Generator, place: np.ndarray, *, book: bool = False) -
         _quad([(-x, h, -z), (-x, h, z), (x, h, z), (x, h, -z)], ink.top, 0.2),
         _quad([(-x, 0, z), (-x, 0, -z), (x, 0, -z), (x, 0, z)], ink.side),
     ]
-    faces = _placed(faces, turn(y=rng.uniform(0, 6.3) if book else rng.normal(0, 0.7)), place)
+    pose = turn(y=rng.uniform(0, 6.3) if book else rng.normal(0, 0.7))
+    faces = _placed(faces, pose, place)
     centre = place + np.array([0, h / 2, 0], F)
-    return Folded("", (tuple(faces),), (_walls(faces),), centre.astype(F), float(np.linalg.norm([x, h / 2, z])))
+    along = np.linspace(-x + z, x - z, 4)
+    feet = _feet(pose, place, np.stack([along, 0 * along, 0 * along]), z * 1.1)
+    return Folded("", (tuple(faces),), (_walls(faces),), centre, float(np.linalg.norm([x, h / 2, z])), feet)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .light import F, mix, rgb, sample, shared_noise, step
-from .solids import Look, Part, Solid, capsule, turn
+from .solids import Look, Part, Solid, capsule, disc, turn
 
 # skin in the shade, skin in the sun, streaks, share of the skin that the sun reached
 VARIETIES = (
     ("c9b53a", "a5101c", "7c0a14", 0.85),  # Gala
     ("a01420", "860c18", "5a0710", 0.90),  # Red Delicious
-    ("7fae2e", "8fb63a", "a9c85a", 0.25),  # Granny Smith
+    ("86a33c", "97ad4a", "a9bd62", 0.25),  # Granny Smith
     ("d6c24a", "d98a3a", "c9a53a", 0.30),  # Golden Delicious
     ("b7bd45", "c0202a", "a01620", 0.55),  # Braeburn
     ("d8c35a", "d0323a", "b51f2c", 0.70),  # Pink Lady
@@ -24,7 +24,7 @@ def apple(rng: np.random.Generator, place: np.ndarray) -> Solid:
     size = rng.uniform(3.2, 4.4)
     tilt = rng.uniform(0, 0.5) if rng.random() < 0.75 else rng.uniform(0.5, 2.6)
     pose = turn(y=rng.uniform(0, 6.3)) @ turn(z=tilt) @ turn(y=rng.uniform(0, 6.3))
-    squash, taper, lobes = rng.uniform(0.86, 1.0), rng.uniform(0.02, 0.09), rng.uniform(0, 0.03)
+    squash, taper, lobes = rng.uniform(0.86, 1.0), rng.uniform(0.02, 0.09), rng.uniform(0, 0.04)
     skew = rng.uniform(0, 0.04)
 
     def body(p: np.ndarray) -> np.ndarray:
@@ -33,10 +33,10 @@ def apple(rng: np.random.Generator, place: np.ndarray) -> Solid:
         c = y / r
         flat = 1 - c * c
         wave = (x * x - z * z) / (r * r) * skew
-        if lobes > 0.01:
-            wave = wave + lobes * (16 * _power(x / r, 5) - 20 * _power(x / r, 3) * flat + 5 * x / r * flat * flat) * (
-                c < 0
-            )
+        if lobes > 0.01:  # five bumps around the blossom's end
+            a, under = x / r, np.square(np.minimum(c - 0.2, 0))
+            a2 = a * a
+            wave = wave + lobes * a * (16 * a2 * a2 - 20 * a2 * flat + 5 * flat * flat) * under
         want = 1 - 0.40 * np.exp((c - 1) * 11) - 0.22 * np.exp((-c - 1) * 14) + taper * c + wave
         return (r - want) * F(0.72)
 
@@ -51,11 +51,7 @@ def apple(rng: np.random.Generator, place: np.ndarray) -> Solid:
         parts.append(Part(stem, _stick("5b4023", "7a6a3a"), pose, centre, size))
         if rng.random() < 0.35:
             parts.append(_leaf(rng, pose, centre, size, np.array([lean[0] * 0.7, 0.9 * squash, lean[1] * 0.7], F)))
-    return Solid("apple", tuple(parts), centre, size * (1.45 if len(parts) > 2 else 1.2))
-
-
-def _power(a: np.ndarray, n: int) -> np.ndarray:
-    return a * a * a if n == 3 else a * a * a * a * a
+    return Solid("apple", tuple(parts), centre, size * (1.45 if len(parts) > 2 else 1.2), disc(place, size * 0.97))
 
 
 def _skin(rng: np.random.Generator):
@@ -163,7 +159,9 @@ def bananas(rng: np.random.Generator, place: np.ndarray) -> Solid:
     shift = place + np.array([-centre[0], -lowest, -centre[2]], F)
     moved = tuple(Part(p.distance, p.look, p.turn, (p.place + shift).astype(F), p.scale) for p in parts)
     radius = np.linalg.norm(middle - centre, axis=1).max() + thick * 1.15
-    return Solid("banana", moved, (centre + shift).astype(F), float(radius))
+    feet = np.concatenate([_reach(part, length, half, 0)[::9] for part in moved])[:, [0, 2, 1]]
+    feet[:, 2] = thick
+    return Solid("banana", moved, (centre + shift).astype(F), float(radius), feet.astype(F))
 
 
 def _reach(part: Part, length: float, half: float, thick: float) -> np.ndarray:
@@ -192,7 +190,7 @@ def _banana(rng, length, thick, half, ripeness, pose, place) -> Part:
         off = np.sqrt(out * out + side * side) + F(1e-6)
         c, sn = out / off, side / off
         five = _cos5(c, sn, phase)  # the five ridges
-        want = _PROFILE[((s + 1) * 1023.5).astype(np.int32)] * thick * (1 + F(0.035) * five)
+        want = _PROFILE[((s + 1) * 1023.5).astype(np.int32)] * thick * (1 + F(0.045) * five)
         return (np.sqrt(off * off + along * along) - want) * F(0.85)
 
     return Part(distance, _peel(rng, coordinates, ripeness, phase), pose.astype(F), place.astype(F))
@@ -208,26 +206,29 @@ def _cos5(c: np.ndarray, s: np.ndarray, phase: float) -> np.ndarray:
 
 def _peel(rng: np.random.Generator, coordinates, ripeness: float, phase: float):
     u0, v0 = rng.random(2)
-    yellow = rgb(("e8b81c", "f0c52e", "e3b62a", "edc94a")[rng.integers(4)]) * rng.uniform(0.9, 1.1)
-    green, brown, black = rgb("8da52f"), rgb("5a3714"), rgb("1c140c")
-    mottled, fine = shared_noise(211, 1.7), shared_noise(212, 0.8)
+    yellow = rgb(("dcae22", "e2b732", "d6a52c", "dfb944")[rng.integers(4)]) * rng.uniform(0.9, 1.08)
+    green, brown, black = rgb("8a9c35"), rgb("553413"), rgb("1c140c")
+    mottled, fine, fibres = shared_noise(211, 1.7), shared_noise(212, 0.8), shared_noise(213, 1.1, 9)
 
     def look(p: np.ndarray, n: np.ndarray) -> Look:
         s, out, _, side = coordinates(p)
         around = np.arctan2(side, out)
         u, v = s * 0.42 + u0, around / F(2 * np.pi) * 0.5 + v0
         patch, grain = sample(mottled, u, v), sample(fine, u * 1.5, v * 3)
+        fibre = sample(fibres, u * 0.8, v * 4)
         ends = np.clip(np.abs(s) * 2.2 - 1.35 + 0.22 * patch, 0, 1)
-        colour = mix(yellow * (1 + 0.06 * patch)[:, None], green, ends * (0.9 - 0.75 * ripeness))
-        ridge = np.exp(-(1 - np.cos(5 * around + phase)) * 9)
-        colour = mix(colour, mix(green * 0.8, brown, ripeness), 0.22 * ridge * (0.6 + 0.4 * patch.clip(-1, 1)))
+        colour = mix(yellow * (1 + 0.06 * patch + 0.035 * fibre)[:, None], green, ends * (0.9 - 0.75 * ripeness))
+        ridge = np.exp((np.cos(5 * around + phase) - 1) * 14) * step(0.92, 0.7, np.abs(s))
+        rim = mix(green * 0.75, brown, ripeness)
+        colour = mix(colour, rim, np.clip(ridge * (0.34 + 0.22 * fibre), 0, 0.75))
         spots = step(2.15 - 1.1 * ripeness, 2.6 - 1.0 * ripeness, grain + 0.45 * patch)
         bruise = step(1.9 - 0.5 * ripeness, 2.6 - 0.5 * ripeness, patch) * ripeness
-        colour = mix(colour, brown, np.clip(0.8 * spots + 0.5 * bruise, 0, 0.9))
+        scratch = step(2.1, 2.9, fibre + 0.4 * patch) * (0.3 + 0.5 * ripeness)
+        colour = mix(colour, brown, np.clip(0.75 * spots + 0.5 * bruise + 0.6 * scratch, 0, 0.85))
         stalk = step(0.80, 0.90, s + 0.02 * patch)
         colour = mix(colour, mix(rgb("9b9a3a"), rgb("6b5424"), ripeness), 0.75 * stalk)
         colour = mix(colour, brown * 0.6, step(0.965, 0.99, s))
         colour = mix(colour, black, step(-0.90, -0.975, s + 0.015 * patch))
-        return Look(colour, (0.30 * (1 - stalk) * (1 - spots)).astype(F))
+        return Look(colour, (0.26 * (1 - stalk) * (1 - spots)).astype(F))
 
     return look

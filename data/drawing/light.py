@@ -110,18 +110,24 @@ class Camera(NamedTuple):
         return Camera((target - distance * forward).astype(F), axes.astype(F), focal, w, h)
 
     def rays(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Directions (3, ...) of unit depth through pixel centres x, y."""
-        a = (x + 0.5 - self.width / 2) / self.focal
-        b = (self.height / 2 - y - 0.5) / self.focal
+        """Directions (3, len(y), len(x)) of unit depth through pixel centres, columns x and rows y."""
+        a = ((x + 0.5 - self.width / 2) / self.focal).astype(F)
+        b = ((self.height / 2 - y - 0.5) / self.focal).astype(F)[:, None]
         r, u, f = self.axes
-        return np.stack([a * r[i] + b * u[i] + f[i] for i in range(3)]).astype(F)
+        return np.stack([(a * r[i] + f[i]) + b * u[i] for i in range(3)])
 
     def window_rays(self, window: Window, stride: float = 1.0) -> np.ndarray:
         """Directions (3, rows, columns) through a window, one for each ``stride`` pixels."""
         rows, columns = (max(2, int(np.ceil(n / stride))) for n in window.shape)
         x = window.x0 + (np.arange(columns) + 0.5) * (window.shape[1] / columns) - 0.5
         y = window.y0 + (np.arange(rows) + 0.5) * (window.shape[0] / rows) - 0.5
-        return self.rays(*np.meshgrid(x, y))
+        return self.rays(x, y)
+
+    def mirrored(self, shrink: int) -> Camera:
+        """What the floor shows: the camera below it, its picture ``shrink`` times smaller."""
+        flip = np.array([1, -1, 1], F)
+        w, h = -(-self.width // shrink), -(-self.height // shrink)
+        return Camera(self.eye * flip, self.axes * flip, self.focal / shrink, w, h)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """World points (N, 3) as (N, 3): pixel x, pixel y, depth."""

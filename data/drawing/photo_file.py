@@ -151,10 +151,10 @@ def labelimg_xml(
     size: tuple[int, int],
     objects: Sequence[tuple[str, Box, bool]],
     *,
-    frame: tuple[int, int],
+    canvas: tuple[int, int],
     verified: bool,
 ) -> bytes:
-    """LabelImg's XML. ``size`` as it stands in the file; ``frame``: the canvas, where boxes end.
+    """LabelImg's XML. ``size`` as it stands in the file; ``canvas``: where boxes end.
 
     ``objects``: (name, box, difficult). LabelImg clamps minima to 1 and calls truncated what touches the border.
     """
@@ -176,7 +176,7 @@ def labelimg_xml(
     ]
     for name, (xmin, ymin, xmax, ymax), difficult in objects:
         xmin, ymin = max(xmin, 1), max(ymin, 1)
-        truncated = int(xmin == 1 or ymin == 1 or xmax == frame[0] or ymax == frame[1])
+        truncated = int(xmin == 1 or ymin == 1 or xmax == canvas[0] or ymax == canvas[1])
         lines += [
             "\t<object>",
             f"\t\t<name>{name}</name>",

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from .light import Camera, F, Window, step
+from .light import Camera, F, sample, step
 from .solids import Seen
 
 
@@ -18,7 +18,7 @@ class Body(Protocol):
     centre: np.ndarray
     radius: float
 
-    def distance(self, points: np.ndarray) -> np.ndarray: ...
+    def blocks(self, points: np.ndarray) -> np.ndarray: ...
 
 
 class Lamp(NamedTuple):
@@ -30,11 +30,23 @@ class Lamp(NamedTuple):
     bounce: np.ndarray  # (3,) what the floor throws back
     softness: float  # tangent of the lamp's half angle
     window: bool  # a window with a cross, not a round lamp: seen in what is glossy
+    gobo: np.ndarray | None = None  # (256, 256) share of the light that passes what stands before the lamp
+    slide: np.ndarray | None = None  # (2,) where in the gobo the scene is
+
+    @property
+    def frame(self) -> tuple[np.ndarray, np.ndarray]:
+        """Two directions (3,) across the light."""
+        across = np.cross(self.towards, [0, 1, 0])
+        across = (across / np.linalg.norm(across)).astype(F)
+        return across, np.cross(across, self.towards).astype(F)
 
 
 def shadow(lamp: Lamp, points: np.ndarray, bodies: Sequence[Body]) -> np.ndarray:
     """Share of the lamp that reaches world points (3, N): (N,) 0..1, soft at the edges."""
     light = np.ones(points.shape[1], F)
+    if lamp.gobo is not None:
+        across, up = lamp.frame
+        light *= sample(lamp.gobo, across @ points / F(90) + lamp.slide[0], up @ points / F(90) + lamp.slide[1])
     for body in bodies:
         to = body.centre[:, None] - points
         along = lamp.towards @ to
@@ -52,7 +64,7 @@ def _towards_lamp(lamp: Lamp, p: np.ndarray, along: np.ndarray, body: Body) -> n
     clear = np.ones(t.shape, F)
     direction = lamp.towards.astype(F)[:, None]
     for _ in range(11):
-        gap = body.distance(p + direction * t)
+        gap = body.blocks(p + direction * t)
         clear = np.minimum(clear, 0.5 + 0.5 * gap / (lamp.softness * t + 0.02 * body.radius))
         t = t + np.clip(gap, 0.07 * body.radius, 0.5 * body.radius)
     clear = np.clip(clear, 0, 1)
@@ -66,7 +78,7 @@ def contact(points: np.ndarray, bodies: Sequence[Body]) -> np.ndarray:
         to = points - body.centre[:, None]
         at = np.flatnonzero((to * to).sum(0) < (2.2 * body.radius) ** 2)
         if at.size:
-            gap = np.maximum(body.distance(points[:, at]), 0) / body.radius
+            gap = np.maximum(body.blocks(points[:, at]), 0) / body.radius
             light[at] *= 1 - 0.72 * np.exp(-gap * 5.0)
     return light
 
@@ -74,7 +86,7 @@ def contact(points: np.ndarray, bodies: Sequence[Body]) -> np.ndarray:
 def shade(seen: Seen, lamp: Lamp, camera: Camera, others: Sequence[Body]) -> np.ndarray:
     """Linear RGB (N, 3) of what is seen of a thing."""
     n, p = seen.normals, seen.points
-    reached = _coarse(seen, lambda q: shadow(lamp, q, others)) if others else F(1)
+    reached = _coarse(seen, lambda q: shadow(lamp, q, others)) if others or lamp.gobo is not None else F(1)
     sky_open = _coarse(seen, lambda q: contact(q, others)) if others else F(1)
     facing = lamp.towards @ n
     key = np.clip((facing + 0.12) / 1.12, 0, 1) * reached
@@ -97,9 +109,7 @@ def shade(seen: Seen, lamp: Lamp, camera: Camera, others: Sequence[Body]) -> np.
 
 def _lamp_image(lamp: Lamp, mirror: np.ndarray, gloss: np.ndarray) -> np.ndarray:
     """The lamp as a glossy surface mirrors it: a window with a cross, or a disc, and its haze."""
-    across = np.cross(lamp.towards, [0, 1, 0])
-    across = (across / np.linalg.norm(across)).astype(F)
-    up = np.cross(across, lamp.towards).astype(F)
+    across, up = lamp.frame
     ahead = lamp.towards.astype(F) @ mirror
     a, b = across @ mirror, up @ mirror
     haze = np.exp(-(1 - ahead) * (6 + 22 * gloss)) * gloss * 0.20
@@ -129,28 +139,3 @@ def _coarse(seen: Seen, of) -> np.ndarray:
     size = (cells[1] * stride, cells[0] * stride)
     field, weight = (cv2.resize(cv2.blur(a, (3, 3)), size)[:h, :w] for a in (field, weight))
     return (field / np.maximum(weight, 1e-4))[seen.inside]
-
-
-def floor_light(
-    lamp: Lamp, camera: Camera, bodies: Sequence[Body], points, stride: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lamp and sky (rows, columns) on floor points (3, rows, columns) taken at every ``stride`` pixels."""
-    shape = points.shape[1:]
-    flat = points.reshape(3, -1)
-    near = np.flatnonzero(np.abs(flat[1]) < 1e-2)
-    key, sky = np.ones(flat.shape[1], F), np.ones(flat.shape[1], F)
-    key[near], sky[near] = shadow(lamp, flat[:, near], bodies), contact(flat[:, near], bodies)
-    return key.reshape(shape), sky.reshape(shape)
-
-
-def film(picture: np.ndarray, exposure: float, contrast: float) -> np.ndarray:
-    """Linear light to what a phone makes of it: 0..1, highlights rolled off."""
-    x = np.maximum(picture * F(exposure), 0)
-    x = x * (1 + x / F(2.6)) / (1 + x)  # rolls off, reaches 1 near 2.6 times grey
-    x = np.clip(x, 0, 1) ** F(1 / 2.2)
-    s = x * x * (3 - 2 * x)
-    return x + (s - x) * F(contrast)
-
-
-def whole(camera: Camera) -> Window:
-    return Window(0, 0, camera.width, camera.height)

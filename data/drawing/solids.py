@@ -62,6 +62,8 @@ class Solid:
     parts: tuple[Part, ...]
     centre: np.ndarray  # (3,) of the ball
     radius: float
+    feet: np.ndarray  # (n, 3) discs on the floor that hold it: x, z, radius
+    bulk: tuple[Part, ...] = ()  # what throws its shadow, where that is simpler than its parts
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """Signed distance of world points (3, N), negative inside."""
@@ -69,6 +71,10 @@ class Solid:
         for part in self.parts[1:]:
             np.minimum(best, part(points), out=best)
         return best
+
+    def blocks(self, points: np.ndarray) -> np.ndarray:
+        """Signed distance of world points (3, N) to what throws the shadow."""
+        return np.minimum.reduce([part(points) for part in self.bulk or self.parts])
 
     def see(self, camera: Camera) -> Seen | None:
         """What of it is in the picture, other things aside; None where nothing is."""
@@ -79,22 +85,36 @@ class Solid:
         coarse = camera.window_rays(window, stride)
         depth, miss = self._march(camera.eye, coarse.reshape(3, -1), camera.focal)
         h, w = window.shape
+        depth_grid = depth.reshape(coarse.shape[1:])
         depth, miss = (cv2.resize(a.reshape(coarse.shape[1:]), (w, h)) for a in (depth, miss))
         near = miss < 3 * stride
         rays = camera.window_rays(window)[:, near]
-        t = depth[near]
-        for _ in range(2 if stride > 1.3 else 1):
-            gap = self.distance(camera.eye[:, None] + rays * t)
-            t = t + 0.8 * gap * (np.abs(gap) < 0.15 * self.radius)
+        t, gap = self._refine(camera, rays, depth[near], 2 if stride > 1.3 else 1)
+        front = cv2.resize(cv2.erode(depth_grid, np.ones((3, 3))), (w, h), interpolation=cv2.INTER_NEAREST)[near]
+        torn = np.flatnonzero((miss[near] < 0.6) & (t - front > 0.04 * self.radius))
+        if torn.size:  # between two surfaces, one before the other: start again from the nearer one
+            t[torn], gap[torn] = self._refine(camera, rays[:, torn], front[torn], 14, 0.006 * self.radius)
+            gap[torn] = np.minimum(gap[torn], miss[near][torn] * t[torn] / camera.focal)
         points = camera.eye[:, None] + rays * t
         alpha = np.zeros((h, w), F)
-        alpha[near] = np.clip(1.25 - self.distance(points) / t * camera.focal, 0, 1)
+        alpha[near] = np.clip(1.25 - gap / t * camera.focal, 0, 1)
         kept = alpha[near] > 0
         if not kept.any():
             return None
         points = points[:, kept]
         normals, look = self._surface(points)
         return Seen(window, alpha, points, normals, look)
+
+    def _refine(self, camera: Camera, rays: np.ndarray, t: np.ndarray, steps: int, least: float = 0.0):
+        """A few more steps along rays (3, N) from depths t (N,): depths and what is left to the surface."""
+        for _ in range(steps):
+            gap = self.distance(camera.eye[:, None] + rays * t)
+            t = t + np.where(
+                np.abs(gap) < 0.15 * self.radius,
+                np.maximum(0.8 * gap, (gap > 0.02) * F(least)) if least else 0.8 * gap,
+                0,
+            )
+        return t, self.distance(camera.eye[:, None] + rays * t)
 
     def _march(self, eye: np.ndarray, rays: np.ndarray, focal: float) -> tuple[np.ndarray, np.ndarray]:
         """Sphere tracing: depth of the hit or of the closest pass (N,), and the miss in pixels (N,)."""
@@ -108,7 +128,7 @@ class Solid:
         reach = np.sqrt(half[live]) / length
         t, end = along[live] - reach, along[live] + reach
         r = rays[:, live]
-        for _ in range(26):
+        for i in range(66):
             gap = self.distance(eye[:, None] + r * t)
             miss = gap / t * focal
             better = miss < best[live]
@@ -117,7 +137,7 @@ class Solid:
             if not go.any():
                 break
             live, t, end, r, gap, length = live[go], t[go], end[go], r[:, go], gap[go], length[go]
-            t = t + np.maximum(0.8 * gap / length, 0.003 * self.radius)
+            t = t + np.maximum(0.9 * gap / length, (0.004 if i < 30 else 0.012) * self.radius)
         return best_t, best
 
     def _surface(self, points: np.ndarray) -> tuple[np.ndarray, Look]:
@@ -188,3 +208,8 @@ def capsule(a: tuple[float, float, float], b: tuple[float, float, float], ra: fl
         return np.sqrt((off * off).sum(0)) - (ra + (rb - ra) * t)
 
     return distance
+
+
+def disc(place: np.ndarray, radius: float) -> np.ndarray:
+    """The foot of a round thing."""
+    return np.array([[place[0], place[2], radius]], F)

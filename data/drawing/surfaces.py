@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -149,14 +149,14 @@ def grass(variant: int) -> np.ndarray:
     canvas[:] = rgb("1d2a10")
     tuft = noise(variant + 101, (SIDE, SIDE), slope=1.6)
     for layer in range(3):
-        for x, y, a, b, hue, length in rng.random((7000, 6)):
+        for x, y, a, b, hue, length in rng.random((9000, 6)):
             px, py = x * SIDE, y * SIDE
             reach = (12 + 26 * length) * (0.8 + 0.25 * layer)
             bend = (a - 0.5) * 1.6
             end = px + np.sin(bend) * reach, py - np.cos(bend) * reach
             tone = (0.22 + 0.30 * layer + 0.12 * tuft[int(py), int(px)]) * (0.75 + 0.5 * b)
-            colour = np.array([0.20 + 0.24 * hue, 0.42, 0.06 + 0.06 * hue]) * max(tone, 0.05)
-            _line_wrapped(canvas, (px, py), end, colour, 2 if length > 0.5 else 1)
+            colour = np.array([0.15 + 0.17 * hue, 0.36, 0.06 + 0.05 * hue]) * max(tone, 0.05)
+            _line_wrapped(canvas, (px, py), end, colour, 2 if length > 0.8 else 1)
     return canvas
 
 
@@ -184,10 +184,25 @@ def plain(variant: int) -> np.ndarray:
 FLOORS = {f.__name__: f for f in (wood, cloth, linen, marble, granite, tiles, metro, concrete, grass, steel, plain)}
 
 
-@lru_cache(maxsize=96)
-def floor(kind: str, variant: int, mip: int = 0) -> np.ndarray:
-    """A texture by name: float32 linear RGB (1024 >> mip, 1024 >> mip, 3), tileable. Read only."""
+@cache
+def _kept(kind: str, variant: int, mip: int) -> np.ndarray:
+    """A texture as 8 bits of the root of linear light: all variants together fit in a process."""
     if mip:
-        big = floor(kind, variant, mip - 1)
-        return cv2.resize(big, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(np.maximum(FLOORS[kind](variant), 0.004), F)
+        big = np.square(_kept(kind, variant, mip - 1).astype(F))
+        return np.sqrt(cv2.resize(big, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) + F(0.25)).astype(np.uint8)
+    light = np.clip(FLOORS[kind](variant), 0.004, 1)
+    return (np.sqrt(light) * 255 + 0.5).astype(np.uint8)
+
+
+def floor(kind: str, variant: int, mip: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A texture by name at coordinates in tiles: linear RGB float32 (..., 3). ``mip`` halves it so many times."""
+    root = sample(_kept(kind, variant, mip), u, v).astype(F)
+    root *= root
+    root *= F(1 / 255**2)
+    return root
+
+
+@cache
+def mean(kind: str, variant: int) -> np.ndarray:
+    """A texture's mean colour, linear RGB (3,)."""
+    return (np.square(_kept(kind, variant, 4).astype(F)) / 255**2).mean((0, 1))

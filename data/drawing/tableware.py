@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .light import F, mix, rgb, sample, shared_noise, step
-from .solids import Look, Part, Solid, revolved, turn
+from .solids import Look, Part, Solid, disc, revolved, turn
 
 GLAZES = ("f2efe8", "2f4f6f", "6e8f7a", "c9b79c", "34383c", "b5654a", "e7c873", "8fa9bf")
 
@@ -61,7 +61,10 @@ def mug(rng: np.random.Generator, place: np.ndarray) -> Solid:
     pose = turn(y=rng.uniform(0, 6.3))
     parts = (Part(body, look, pose, place), Part(handle, outer, pose, place))
     centre = place + pose @ np.array([r * 0.3, h / 2, 0], F)
-    return Solid("", parts, centre.astype(F), float(np.hypot(r * 1.45, h / 2) + 0.3))
+    bulk = Part(revolved(np.array([(0, 0), (r * taper, 0), (r, h), (0, h)]), 0.08), look, pose, place)
+    return Solid(
+        "", parts, centre.astype(F), float(np.hypot(r * 1.45, h / 2) + 0.3), disc(centre, r * 1.3), (bulk, parts[1])
+    )
 
 
 def plate(rng: np.random.Generator, place: np.ndarray) -> Solid:
@@ -81,7 +84,10 @@ def plate(rng: np.random.Generator, place: np.ndarray) -> Solid:
         return Look(albedo, found.gloss)
 
     part = Part(revolved(np.array(outline), 0.12), look, np.eye(3, dtype=F), place)
-    return Solid("", (part,), place + np.array([0, h / 2, 0], F), float(np.hypot(r, h / 2) + 0.4))
+    bulk = Part(revolved(np.array([(0, 0), (foot, 0), (r, h), (0, h)]), 0.12), look, np.eye(3, dtype=F), place)
+    return Solid(
+        "", (part,), place + np.array([0, h / 2, 0], F), float(np.hypot(r, h / 2) + 0.4), disc(place, r), (bulk,)
+    )
 
 
 def ball(rng: np.random.Generator, place: np.ndarray) -> Solid:
@@ -108,7 +114,7 @@ def ball(rng: np.random.Generator, place: np.ndarray) -> Solid:
         return Look(mix(rgb("efede8"), rgb("1a1a1c"), black), np.full(p.shape[1], 0.35, F))
 
     centre = (place + np.array([0, r, 0])).astype(F)
-    return Solid("", (Part(sphere, look, pose, centre),), centre, float(r * 1.02))
+    return Solid("", (Part(sphere, look, pose, centre),), centre, float(r * 1.02), disc(place, r))
 
 
 def _icosahedron() -> np.ndarray:
@@ -148,4 +154,6 @@ def bottle(rng: np.random.Generator, place: np.ndarray) -> Solid:
         return Look(albedo, (0.15 + 0.7 * (1 - label)).astype(F))
 
     part = Part(revolved(np.array(outline), 0.1), look, turn(y=rng.normal(0, 0.6)), place)
-    return Solid("", (part,), (place + np.array([0, h / 2, 0])).astype(F), float(np.hypot(r, h / 2) + 0.2))
+    return Solid(
+        "", (part,), (place + np.array([0, h / 2, 0])).astype(F), float(np.hypot(r, h / 2) + 0.2), disc(place, r)
+    )

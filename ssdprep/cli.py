@@ -84,6 +84,7 @@ def fix_exif(
         turned=turned.value if turned else None,
         strip_gps=strip_gps,
         track=console.track,
+        jobs=0,
     )
     console.show(report, fix_report, as_json=json)
 

@@ -95,14 +95,14 @@ def fix_exif(
     turned: Turn | None = None,
     strip_gps: bool = False,
     track: Track = untracked,
-    jobs: int = 0,
+    jobs: int = 1,
 ) -> FixReport:
     """Make photos and boxes agree on which way is up: pixels upright, tag 1, boxes and ``<size>`` in the same frame.
 
     frame: of the boxes where the file itself cannot tell; never overrules a file that can. images: ``keep`` leaves the
     photos alone and moves only boxes, for readers that apply the tag. turned: which way photos without a tag were
     turned after they were labelled. strip_gps: remove the place from EXIF and XMP of all photos. jobs: worker processes
-    for the turning, used where there is much of it; 0: one for each core.
+    for the turning; 0: one for each core where there is much of it; 1: none (see `parallel.in_order`).
 
     All changes are one transaction: a second run changes nothing, `ssdprep.undo` brings back every byte. Files that
     cannot be decided, or not be turned, stay as they are, and a finding says why. ``ValueError`` for an unknown choice.

@@ -363,22 +363,24 @@ def test_the_terminal_says_what_was_done_and_what_comes_next(tmp_path, cli):
 CRASHES = """
 import contextlib, io, json, os, shutil, sys
 from pathlib import Path
-import ssdprep.cli, ssdprep.exif, ssdprep.tables, cv2  # loaded once, before the forks
-from ssdprep import console
+import ssdprep.cli
 
-source, work, options = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+source, work = Path(sys.argv[1]), Path(sys.argv[2])
+
+def command(folder, *options):
+    sys.argv = ["ssdprep", "fix-exif", str(folder), "--quiet", *options]
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            ssdprep.cli.main()
+        except SystemExit as end:
+            return end.code or 0
 
 def run(folder, die_at=None):
     child = os.fork()
     if child == 0:
         if die_at:
             os.environ["SSDPREP_DIE_AT"] = str(die_at)
-        sys.argv = ["ssdprep", "fix-exif", str(folder), "--quiet", *options]
-        sys.stdout = sys.stderr = io.StringIO()
-        try:
-            ssdprep.cli.main()
-        except SystemExit as end:
-            os._exit(end.code or 0)
+        os._exit(command(folder))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 def bytes_of(folder):
@@ -389,6 +391,7 @@ def bytes_of(folder):
 def settled(folder):
     return (folder / ".ssdprep/settled.json").read_bytes()
 
+assert command(source, "--dry-run") == 0  # loads what the forks need, and changes nothing
 old = bytes_of(source)
 whole = work / "whole"
 shutil.copytree(source, whole)
@@ -416,7 +419,8 @@ print(json.dumps({"steps": step - 1, "halves": halves}))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_killed_at_every_step_and_started_again(tmp_path):
     source = tmp_path / "source"
-    add(source / "sub", "a.jpg", 6, "stored", ODD)
+    add(source, "a.jpg", 6, "stored", ODD)
+    add(source / "sub", "b.jpg", 8, "stored")
     (tmp_path / "work").mkdir()
     command = [sys.executable, "-W", "error", "-c", CRASHES, source, tmp_path / "work"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})

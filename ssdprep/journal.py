@@ -142,6 +142,8 @@ def read(root: Path, name: str) -> Run:
         entries = tuple(_checked(root, Entry(**line)) for line in rest if "mark" not in line)
         if marks and marks[0]["files"] != len(entries):
             raise ValueError("lines are missing")
+        if first.get("undoes") and not _NAME.fullmatch(first["undoes"]):
+            raise ValueError(f"{first['undoes']!r} is no run")  # it becomes a path, and what is there is removed
         mark = Mark(marks[-1]["mark"]) if marks else Mark.STAGED
         return Run(root, name, entries=entries, mark=mark, **first)
     except (ValueError, TypeError, KeyError) as error:
@@ -208,6 +210,8 @@ def prepare(root: Path) -> None:
 def tidy(root: Path) -> None:
     """Remove the state folder where nothing in it is worth keeping. For the holder of the lock."""
     state = root / STATE
+    if state.is_symlink():  # someone keeps it on another disk
+        return
     if names(root) or {entry.name for entry in state.iterdir()} - {JOURNALS, BACKUPS, LOCK, *_OWN}:
         return
     for folder in (state / JOURNALS, state / BACKUPS):

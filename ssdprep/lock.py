@@ -11,6 +11,11 @@ from pathlib import Path
 from ssdprep.journal import LOCK, STATE
 from ssdprep.record import SsdprepError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
@@ -43,12 +48,8 @@ def _is_mine(file: int) -> bool:
     """Lock an open file for this process; False where another has it. The system frees it when a process ends."""
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

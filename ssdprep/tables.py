@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from ssdprep.audit import Audit
     from ssdprep.augmented import AugmentReport
     from ssdprep.exif import FixReport
+    from ssdprep.files import UndoReport
     from ssdprep.formats.csv import CsvReport
     from ssdprep.formats.tfrecord import TfrecordReport
+    from ssdprep.previewed import PreviewReport
     from ssdprep.split import SplitReport
 
 
@@ -112,6 +114,33 @@ def fix_report(report: FixReport) -> Iterator[RenderableType]:
         yield _next(report.advice.command)
     else:
         yield _next(f"ssdprep {'fix-exif' if changed and report.dry_run else 'audit'} {data}")
+
+
+def undo_report(report: UndoReport) -> Iterator[RenderableType]:
+    """What was brought back, or why nothing was."""
+    import shlex
+
+    from rich.text import Text
+
+    data = shlex.quote(str(report.root))
+    if report.recovered:
+        verb, when, count, is_new = report.recovered
+        ending = f"completed: {_counted(count, 'file')}" if is_new else "taken back: every file is as it was"
+        yield Text(f"before   {verb} of {when} was interrupted; it is now {ending}", style="yellow")
+    if report.verb is None:
+        is_done = report.recovered is not None and report.recovered.verb == "undo"
+        yield Text.assemble(("undo     ", "bold"), "done" if is_done else f"nothing to undo in {report.root}")
+        return
+    done = "would bring back" if report.dry_run else "brought back" if report.is_undone else "refused"
+    what = f"{_counted(len(report.files), 'file')} as before {report.verb} of {report.when}"
+    yield Text.assemble(("undo     ", "bold"), f"{done}: {what}")
+    if report.dry_run:
+        for path in report.files[:_CLASSES]:
+            yield Text(f"         {path}", style="dim")
+        if len(report.files) > _CLASSES:
+            yield Text(f"... and {len(report.files) - _CLASSES:,} more (--json lists all)", style="dim")
+    if not report.findings:
+        yield _next(f"ssdprep {'undo' if report.dry_run else 'audit'} {data}")
 
 
 def csv_report(report: CsvReport) -> Iterator[RenderableType]:
@@ -219,6 +248,31 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType]:
     yield Text.assemble("checked  ", checked)
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
     yield _next(f"python -m ssd.train {shlex.quote(str(report.out))}")
+
+
+def preview_report(report: PreviewReport) -> Iterator[RenderableType]:
+    """What is on the sheet, where it is, and what comes next."""
+    import shlex
+
+    from rich.text import Text
+
+    data = shlex.quote(str(report.root))
+    if report.out is None:
+        yield Text.assemble(("preview  ", "bold"), "the frame of every photo is known: no sheet is drawn")
+        yield _next(f"ssdprep audit {data}")
+        return
+    what = {
+        "boxes": "",
+        "before and after": ", before and after",
+        "unresolved": " whose frame is unknown, both readings",
+    }
+    shown = f"{report.shown:,} of {_counted(report.photos, 'photo')}{what[report.mode]}, {report.boxes:,} boxes"
+    yield Text.assemble(("preview  ", "bold"), shown)
+    yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
+    if report.mode == "unresolved":
+        yield _next(
+            f"ssdprep fix-exif {data} --frame stored    (or upright: the side where boxes lie on their objects)"
+        )
 
 
 def _said(operations: dict[str, Any]) -> str:

@@ -129,22 +129,32 @@ def fix_exif(
 
 
 def _decisions(dataset: Dataset, frame: Frame, turned: Turn | None) -> list[tuple[Record, Decision]]:
-    """Every record with a readable photo, and its decision; a photo that has a second annotation is in conflict."""
+    """Every record with a readable photo, and its decision; in conflict where others depend on the same file."""
     seconds = {folded(finding.path.stem) for finding in dataset.findings if finding.code == SECOND}
+    shared = _shared(dataset.records)
     decisions = []
     for record, decision in zip(dataset.records, judge(dataset, frame=frame, turned=turned), strict=True):
         if record.image is None or decision is None:
             continue
-        moves = decision.turn != 1 or effective(record.orientation) != 1
-        if moves and folded(record.image.stem) in seconds:
-            decision = replace(
-                decision,
-                verdict=Verdict.CONFLICT,
-                evidence="a second annotation claims the photo, and only one can be moved with it",
-                remedy="keep the right one, delete the other, then run this again",
-            )
+        evidence = remedy = ""
+        if folded(record.image.stem) in seconds:
+            evidence = "a second annotation claims the photo, and only one can be moved with it"
+            remedy = "keep the right one, delete the other, then run this again"
+        elif {record.image, record.annotation} & shared:
+            evidence = "photo or annotation is one file under several names"
+            remedy = "replace the links by copies, then run this again"
+        if evidence and (decision.turn != 1 or effective(record.orientation) != 1):
+            decision = replace(decision, verdict=Verdict.CONFLICT, evidence=evidence, remedy=remedy)
         decisions.append((record, decision))
     return decisions
+
+
+def _shared(records: Iterable[Record]) -> set[Path | None]:
+    """Links that lead to a file that another one leads to as well."""
+    paths = (path for record in records for path in (record.image, record.annotation))
+    targets = {path: path.resolve() for path in paths if path and path.is_symlink()}
+    counts = Counter(targets.values())
+    return {path for path, target in targets.items() if counts[target] > 1}
 
 
 def _place_in_backup(root: Path) -> Finding:
@@ -166,10 +176,12 @@ def _put_in_place(root: Path, work: Sequence[Task], repairs: Iterable[Repair]) -
     """All changes as one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
     done: dict[Path, Outcome] = {}
     notes: dict[Path, settled.Note] = {}
+    given: set[Path] = set()
     with files.transaction(root, "fix-exif") as change:
         for (record, *_), fixed in zip(work, repairs, strict=True):
             for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
-                if path and data is not None:
+                if path and data is not None and path.resolve() not in given:
+                    given.add(path.resolve())
                     change.replace(path, data)
             if record.annotation and fixed.note:
                 notes[record.annotation] = fixed.note

@@ -648,6 +648,26 @@ def test_two_annotations_for_one_photo_are_a_conflict(tmp_path):
     assert remedies == ["keep the right one, delete the other, then run this again"]
 
 
+def test_links_to_one_file_are_a_conflict(tmp_path):
+    # As git-annex keeps them: two names, one content. Turned for the one, it would be wrong for the other.
+    store = tmp_path / ".store"
+    data = jpeg(stored(marked(EVEN), 6), exif_block(6, gps=True))
+    one = add(store, "content.jpg", 6, "stored", data=data)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jpg").symlink_to(one)
+        (tmp_path / f"{name}.xml").write_text(annotation(f"{name}.jpg", EVEN.swapped, MARKER))
+    report = fix_exif(tmp_path)
+    assert (report.verdicts[Verdict.CONFLICT], report.changed_images) == (2, 0)
+    assert one.read_bytes() == data
+    fix_exif(tmp_path, strip_gps=True)
+    assert 0x8825 not in opened(one.read_bytes()).getexif()
+    assert tag_of(one) == 6
+    (tmp_path / "b.jpg").unlink()
+    assert fix_exif(tmp_path).verdicts[Verdict.STORED_FRAME] == 1
+    assert (tmp_path / "a.jpg").is_symlink()
+    assert tag_of(one) == 1
+
+
 def test_a_photo_of_several_pictures_is_named(tmp_path):
     path = add(tmp_path, "a.jpg", 6, "stored")
     with path.open("ab") as file:

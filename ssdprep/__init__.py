@@ -28,7 +28,7 @@ _HOME = {
     "augment_folder": "augmented",
     "image_augmentation": "on_the_fly",
     "write_tfrecords": "formats.tfrecord",
-    "preview": "draw",
+    "preview": "previewed",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -248,7 +248,7 @@ def preview(
     debug: Debug = False,
 ) -> None:
     """Draw the boxes on the photos, as one contact sheet."""
-    from ssdprep.draw import preview
+    from ssdprep.previewed import preview
     from ssdprep.tables import preview_report
 
     report = preview(data, out, count=count, before=before, unresolved=unresolved, seed=seed, track=console.track)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ssd.trainer import Epoch
+    from ssdprep.sheets import Panel
 
 INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"
 
@@ -55,18 +56,37 @@ def found_objects(run: Run, rows: np.ndarray, threshold: float) -> tuple[tuple[O
     return objects, tuple(map(float, rows[:, 1]))
 
 
-def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 12, threshold: float = 0.4) -> None:
-    """A contact sheet of what a run finds on photos: the photos with their detections, scores beside the names."""
-    from ssdprep.draw import contact_sheet, draw_boxes
+def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, threshold: float = 0.5) -> None:
+    """A contact sheet of photos, each twice: left its labels, right what the run finds, from ``threshold`` on."""
     from ssdprep.files import write_new
-
     from ssdprep.images import encode_jpeg
+    from ssdprep.sheets import contact_sheet
 
     chosen = examples[:: max(1, len(examples) // count)][:count]
     tiles = []
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
+        image, name = example.image(), Path(example.source).name
         objects, scores = found_objects(run, rows, threshold)
-        tiles.append((draw_boxes(example.image(), objects, scores=scores), Path(example.source).name))
-    write_new(
-        path, encode_jpeg(contact_sheet(tiles, title=f"{run.config.name}: found on validation photos"), quality=90)
-    )
+        tiles.append(
+            (_panel(image, labelled(run, example), None, name, "labels"), _panel(image, objects, scores, "", "found"))
+        )
+    title = f"{run.config.name}: labels, and what it finds from score {threshold:g} on"
+    write_new(path, encode_jpeg(contact_sheet(tiles, title=title, row=360), quality=90))
+
+
+def labelled(run: Run, example: Example) -> tuple[Object, ...]:
+    """An example's labels as objects, in pixels of the upright photo."""
+    height, width = example.size
+    corners = (example.boxes * [width, height, width, height]).tolist()
+    return tuple(Object(run.labels.name_of(i), Box(*box)) for i, box in zip(example.ids.tolist(), corners, strict=True))
+
+
+def _panel(
+    image: np.ndarray, objects: tuple[Object, ...], scores: tuple[float, ...] | None, caption: str, note: str
+) -> Panel:
+    """Boxes are drawn at the sheet's size: lines that are shrunk with the photo would fade."""
+    from ssdprep.draw import draw_boxes
+    from ssdprep.sheets import Panel, thumbnail
+
+    small = thumbnail(Panel(image, objects))
+    return Panel(draw_boxes(small.image, small.objects, scores=scores), (), caption, note)

@@ -118,7 +118,8 @@ def choose(records: Sequence[Record], count: int, seed: int, first: Iterable[Rec
 
 
 def _kinds(record: Record) -> set[object]:
-    return {effective(record.orientation), *({thing.name for thing in record.objects} or {None})}
+    names: set[object] = {thing.name for thing in record.objects}
+    return (names or {None}) | {effective(record.orientation)}
 
 
 def _news(kind: object, seen: Counter[object]) -> float:

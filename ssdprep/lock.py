@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ def _is_mine(file: int) -> bool:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        # a disk without locks (some network and FUSE mounts) must not stop the run; the journal's name still guards it
+        return error.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK)
     return True

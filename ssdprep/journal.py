@@ -167,6 +167,7 @@ def _is_inside(root: Path, folder: Path) -> bool:
 def begin(run: Run) -> None:
     """Write the first line of a journal."""
     step("begin a journal")
+    run.journal.touch(exist_ok=False)  # one run has this name, also where the disk knows no locks
     _append(run, {"when": run.when, "undoes": run.undoes, "undoable": run.undoable})
 
 

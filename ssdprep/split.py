@@ -24,6 +24,8 @@ LISTS = {"train": ("train",), "val": ("val",), "test": ("test",), "trainval": ("
 _FEW = 2  # photos; a class with no more cannot be in three parts, and is worth most where it is learnt
 _NEGATIVE = ""  # the stratum of photos without objects; no class has this name
 _DONORS = 64  # photos that are tried when a class is brought into a part that lacks it
+_KINDS = 32  # sets of classes in a part that are tried when a class is evened out
+_LOOSE = 50  # a class may be off its share by one photo, or by one of so many
 _REPLACED = {"SPL011", "SPL012", "SPL013"}  # what imagesets says of lists that are there
 
 
@@ -116,6 +118,8 @@ def split_folder(
 def stratify(labels: Sequence[Iterable[str]], shares: dict[str, Fraction]) -> list[str]:
     """A part for each item, by iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011) with fixed sizes.
 
+    It deals out in one pass; swaps then mend what the pass could not: classes missing in a part, or off their share.
+
     labels: the classes of each item, none for a negative. Of items that are alike the earlier are dealt out first, so
     shuffle before. shares: of each part, ``train`` first, 1 together. Parts have the sizes of `apportion`. Items of a
     class with one or two go to train, beyond its size if need be; a class with more is brought into every part that
@@ -125,6 +129,7 @@ def stratify(labels: Sequence[Iterable[str]], shares: dict[str, Fraction]) -> li
     deal.settle_rare()
     deal.settle_rest()
     deal.bring_in_missing()
+    deal.even_out()
     return deal.part
 
 
@@ -190,6 +195,47 @@ class _Deal:
             for part in self.shares:
                 if self.total[label] > _FEW and not self.has[part][label]:
                     self._bring_in(label, part)
+
+    def even_out(self) -> None:
+        """Swap items while that brings classes nearer to their shares: dealing out leaves the last no choice."""
+        kinds: dict[str, dict[frozenset[str], list[int]]] = {part: {} for part in self.shares}
+        for item, names in enumerate(self.labels):
+            if item not in self.fixed:
+                kinds[self.part[item]].setdefault(names, []).append(item)
+        while swap := self._relief({part: [k for k in of if of[k]][:_KINDS] for part, of in kinds.items()}):
+            one, mine, other, yours = swap
+            first, second = kinds[one][mine].pop(), kinds[other][yours].pop()
+            self._swap(first, second)
+            kinds[one].setdefault(yours, []).append(second)
+            kinds[other].setdefault(mine, []).append(first)
+
+    def _relief(self, kinds: dict[str, list[frozenset[str]]]) -> tuple[str, frozenset[str], str, frozenset[str]] | None:
+        """The swap that helps most, for the class and part that are furthest off; None where nothing helps."""
+        off = [(abs(self._wanted(label, part)), label, part) for part in self.shares for label in self.total]
+        for amount, label, one in sorted(off, reverse=True):
+            if amount * _LOOSE <= self.unit * max(self.total[label], _LOOSE):
+                continue
+            swaps = [
+                (self._gain(one, mine, other, yours), (one, mine, other, yours))
+                for mine in kinds[one]
+                for other in self.shares
+                for yours in kinds[other]
+                if other != one and (label in mine) != (label in yours)
+            ]
+            gain, swap = max(swaps, key=lambda each: each[0], default=(0, None))
+            if gain > 0:
+                return swap
+        return None
+
+    def _gain(self, one: str, mine: frozenset[str], other: str, yours: frozenset[str]) -> int:
+        """By how much a swap lessens the sum of squares of what parts are off; 0 if it takes a part's last."""
+        gain = 0
+        for giver, taker, names in ((one, other, mine - yours), (other, one, yours - mine)):
+            for name in names:
+                if self.has[giver][name] == 1:
+                    return 0
+                gain += self._wanted(name, taker) - self._wanted(name, giver) - self.unit
+        return gain
 
     def _is_rare(self, name: str) -> bool:
         return name != _NEGATIVE and self.total[name] <= _FEW

@@ -389,7 +389,7 @@ def _missing(root: Path, splits: dict[str, Part], shares: dict[str, Fraction]) -
             message = f"class {label!r} is in {images} photo{'s' * (images > 1)} only: in train, and never measured"
             yield Finding(RARE, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
         elif lacking:
-            message = f"class {label!r} with {images} photos is not in {' and '.join(lacking)}: too small a part"
+            message = f"class {label!r} with {images} photos is not in {' and '.join(lacking)}: no place was left"
             remedy = f"a larger share: --{held[-1]} {float(shares[held[-1]]) + 0.1:.2g}; or label more photos"
             yield Finding(MISSING, Severity.WARNING, root, 0, message, remedy)
 

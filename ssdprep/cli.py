@@ -248,6 +248,8 @@ def preview(
     debug: Debug = False,
 ) -> None:
     """Draw the boxes on the photos, as one contact sheet."""
+    if before is not None and unresolved:
+        raise typer.BadParameter("not together with --before", param_hint="--unresolved")
     from ssdprep.previewed import preview
     from ssdprep.tables import preview_report
 

@@ -266,7 +266,7 @@ def preview_report(report: PreviewReport) -> Iterator[RenderableType]:
         "before and after": ", before and after",
         "unresolved": " whose frame is unknown, both readings",
     }
-    shown = f"{report.shown:,} of {_counted(report.photos, 'photo')}{what[report.mode]}, {report.boxes:,} boxes"
+    shown = f"{len(report.tiles):,} of {_counted(report.photos, 'photo')}{what[report.mode]}, {report.boxes:,} boxes"
     yield Text.assemble(("preview  ", "bold"), shown)
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
     if report.mode == "unresolved":

@@ -29,7 +29,7 @@ test: install
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy
 	@$(BIN)/python -m pytest
 
-bench: install
+
 	@$(BIN)/python -m tests.bench
 
 lint: install

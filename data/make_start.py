@@ -1,9 +1,9 @@
 """Train the small checkpoint that `make demo` starts from, on nothing but drawn pictures.
 
-    python data/make_start.py --scenes 3000 --epochs 30
+    python data/make_start.py --scenes 3000 --epochs 20
 
 It draws scenes under other keys than the sample set's, trains ``mobilenet_v2_035_ssd_224`` on them from random
-weights with the call that `python -m ssd.train` makes, and keeps the backbone, as float16, in ``data/start.h5``.
+weights, as `python -m ssd.train` does, and keeps the backbone, as float16, in ``data/start.h5``.
 Heads and extra stages are not kept: the demo learns those from the photos.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -66,25 +67,42 @@ def keep_backbone(run: Path, target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=3000)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--work", type=Path, default=Path("build/start"))
     options = parser.parse_args()
 
-    from ssd.trainer import Recipe, train_folder
     from ssdprep import console
     from ssdprep.parallel import in_order
+    from ssdprep.tensorflow import import_tensorflow
 
-    photos = options.work / "photos"
+    photos, run = options.work / "photos", options.work / "run"
     photos.mkdir(parents=True, exist_ok=True)
+    run.mkdir(exist_ok=True)
     missing = [n for n in range(options.scenes) if not (photos / f"{n:05}.xml").exists()]
     for _ in console.track(in_order(partial(draw, folder=photos), missing, at_once=8), "drawing", len(missing)):
         pass
-    recipe = Recipe(epochs=options.epochs, batch=32, rate=2e-3, averaging=0.999)
-    trained = train_folder(
-        photos, options.work / "run", preset_name=PRESET, weights="none", recipe=recipe, force=True, say=console.say
-    )
-    keep_backbone(trained.folder, START)
-    console.say(f"{HERE / 'start.h5'}: {(HERE / 'start.h5').stat().st_size:,} bytes")
+    import_tensorflow()
+    train_on(photos, run, options.epochs)
+    keep_backbone(run, START)
+    console.say(f"{START}: {START.stat().st_size:,} bytes")
+
+
+def train_on(photos: Path, out: Path, epochs: int) -> None:
+    """Train the demo's detector on drawn scenes, at a smaller input: a backbone serves any size of picture."""
+    import keras
+
+    from ssd.data import open_source, train_and_val
+    from ssd.presets import preset
+    from ssd.run import Run
+    from ssd.trainer import Recipe, train
+    from ssdprep import console
+
+    keras.utils.set_random_seed(0)
+    source = open_source(photos)
+    training, validation = train_and_val(source, seed=0)
+    run = Run.new(replace(preset(PRESET), image_size=(160, 160)), source.labels)
+    recipe = Recipe(epochs=epochs, batch=24, rate=2e-3, averaging=0.998)
+    train(run, training, validation[:120], recipe, out, seed=0, say=console.say)
 
 
 if __name__ == "__main__":

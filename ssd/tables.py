@@ -45,16 +45,20 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
 
 
 def prediction_report(report: Predictions) -> Iterator[RenderableType]:
-    """What was found on each photo."""
-    from rich.table import Table
+    """What was found on each photo, and where the drawings are."""
+    from collections import Counter
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("photo", "found", "drawn"):
-        table.add_column(column)
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
     for photo in report.photos:
-        found = ", ".join(f"{o.name} {s:.2f}" for o, s in zip(photo.objects, photo.scores, strict=True))
-        table.add_row(str(photo.image), found or "nothing", str(photo.drawn))
+        counts = Counter(thing.name for thing in photo.objects)
+        found = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
+        best = f"{min(photo.scores):.2f} to {max(photo.scores):.2f}" if photo.scores else ""
+        table.add_row(str(photo.image), found or Text("nothing", style="dim"), Text(best, style="dim"))
     yield table
+    yield Text.assemble(("drawn ", "bold"), f"{len(report.photos)} photos into {report.folder}/")
 
 
 def figure(value: float) -> str:

@@ -44,13 +44,17 @@ def test_training_leaves_a_run(trained):
     assert [int(line["epoch"]) for line in history] == [1, 2]
     assert all(np.isfinite(float(line["loss"])) for line in history)
     assert answer["photos"]["train"] + answer["photos"]["val"] < 20  # the test split was left alone
-    assert {"model.keras", "config.json", "history.csv", "curves.png", "validation.jpg"} <= {p.name for p in trained.iterdir()}
+    assert {"model.keras", "config.json", "history.csv", "curves.png", "validation.jpg"} <= {
+        p.name for p in trained.iterdir()
+    }
 
 
 def test_the_same_seed_trains_the_same(photos, trained, tmp_path):
     again = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", tmp_path / "again")
     assert again.code == 0, again.err
-    losses = [[line["loss"] for line in csv.DictReader((run / "history.csv").open())] for run in (trained, tmp_path / "again")]
+    losses = [
+        [line["loss"] for line in csv.DictReader((run / "history.csv").open())] for run in (trained, tmp_path / "again")
+    ]
     assert np.allclose(*np.array(losses, float), rtol=1e-4)
 
 

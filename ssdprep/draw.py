@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -90,11 +91,12 @@ def fitted(text: str, width: float, letter: Font) -> str:
     """The text, its middle left out where it is wider than ``width`` pixels."""
     if letter.getlength(text) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        shorter = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-        if letter.getlength(shorter) <= width:
-            return shorter
-    return "…" if letter.getlength("…") <= width else ""
+
+    def shortened(kept: int) -> str:
+        return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+
+    kept = bisect_right(range(len(text)), width, key=lambda kept: letter.getlength(shortened(kept))) - 1
+    return shortened(kept) if kept >= 0 else ""
 
 
 def _whole(objects: Sequence[Object], size: Size) -> NDArray[np.int64]:

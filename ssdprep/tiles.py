@@ -57,7 +57,8 @@ def before_and_after(now: Record, was: Record, decision: Decision) -> Tile:
         truth = [Box(*edges) for edges in geometry.upright(truth, back, seen).tolist()]
         reader = "in Pillow and TensorFlow"
     note, tone = _how_far_off(was.objects, truth)
-    after = Panel(images.read_upright(now.image), now.objects, "now", f"in every reader: {_counted(now)}", "good")
+    readers = "in every reader" if effective(now.orientation) == 1 else "in readers that apply EXIF"
+    after = Panel(images.read_upright(now.image), now.objects, "now", f"{readers}: {_counted(now)}", "good")
     return Panel(before, was.objects, now.image.name, f"{reader}: {note}", tone), after
 
 

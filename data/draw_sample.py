@@ -101,10 +101,16 @@ def _name(number: int, phone: Phone | None) -> str:
     if phone is PHONES[0]:
         return f"IMG_{2041 + 3 * number}.jpg"
     if phone is PHONES[1]:
-        return f"20190{5 + number // 40}{10 + number % 18:02d}_{101500 + 217 * number}.jpg"
+        return _taken(number).replace(":", "").replace(" ", "_") + ".jpg"
     if phone is PHONES[2]:
         return f"DSC_{341 + 2 * number:04d}.jpg"
     return f"groceries-{number:02d}.jpg"
+
+
+def _taken(number: int) -> str:
+    """When a photo was taken, as EXIF writes it."""
+    month, day, hour = 5 + number // 40, 10 + number % 18, 10 + number % 9
+    return f"2019:{month:02}:{day:02} {hour:02}:{7 * number % 60:02}:{13 * number % 60:02}"
 
 
 PHOTOS = _photos()
@@ -155,10 +161,10 @@ def _exif(photo: Photo, image: Image.Image, seed: int) -> bytes:
         small = image.copy()
         small.thumbnail((160, 120))
         thumbnail = jpeg(small, b"", 60)
-    n, (minute, second) = photo.number, rng.integers(10, 60, 2)
-    taken = f"2019:0{5 + n // 40}:{10 + n % 18} {10 + n % 9}:{minute}:{second}"
     iso = int(rng.choice([50, 100, 160, 320, 640]))
-    return exif_block(photo.phone, photo.orientation, image.size, taken, iso, thumbnail, place=n % 9 == 4)
+    return exif_block(
+        photo.phone, photo.orientation, image.size, _taken(photo.number), iso, thumbnail, place=photo.number % 9 == 4
+    )
 
 
 def main() -> None:

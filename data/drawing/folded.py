@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -25,7 +26,7 @@ class Face:
     gloss: float = 0.12
     tone: float = 1.0
 
-    @property
+    @cached_property
     def normal(self) -> np.ndarray:
         a, b, c = self.polygon[:3]
         n = np.cross(b - a, c - a)

@@ -123,7 +123,7 @@ class _Canvas:
             return None
         points, normals = (np.ascontiguousarray(a[inside].T) for a in (self.points, self.normals))
         bent = shared_noise(301, 2.0)  # the paper is never quite flat
-        normals += F(0.035) * sample(bent, (points[0] + points[2]) / F(40), (points[1] - points[2]) / F(40))
+        normals += F(0.02) * sample(bent, (points[0] + points[2]) / F(40), (points[1] - points[2]) / F(40))
         return Seen(self.window, self.alpha, points, normals, Look(self.albedo[inside], self.gloss[inside]))
 
 

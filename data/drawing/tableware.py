@@ -56,7 +56,8 @@ def mug(rng: np.random.Generator, place: np.ndarray) -> Solid:
     def handle(p: np.ndarray) -> np.ndarray:
         x, y = p[0] - r * 0.92, (p[1] - h * 0.52) / 1.15
         off = np.hypot(np.hypot(x, y) - ring, p[2])
-        return np.maximum(off - bar, -(p[0] - r * 0.86)) * F(0.85)
+        outside = r * (taper + (1 - taper) * p[1] / h) - F(0.12) - np.hypot(p[0], p[2])
+        return np.maximum(off - bar, outside) * F(0.85)
 
     pose = turn(y=rng.uniform(0, 6.3))
     parts = (Part(body, look, pose, place), Part(handle, outer, pose, place))

@@ -18,6 +18,15 @@ _HOME = {
     "decode_detections_fast": "decoder",
     "voc_average_precision": "metrics",
     "coco_average_precision": "metrics",
+    "Config": "presets",
+    "PRESETS": "presets",
+    "preset": "presets",
+    "build_detector": "detector",
+    "Recipe": "trainer",
+    "Run": "run",
+    "train_folder": "trainer",
+    "evaluate_folder": "evaluation",
+    "predict_photos": "prediction",
 }
 __all__ = list(_HOME)
 

@@ -13,7 +13,6 @@ from ssdprep.options import Data, Debug, Jobs, Json, Quiet, Seed
 
 app = typer.Typer(
     name="ssdprep",
-    help="LabelImg photos in, a data set that a detector can be trained on out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,6 +49,23 @@ class FitChoice(StrEnum):
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; change nothing.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ssdprep import __version__
+
+        typer.echo(f"ssdprep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ssdprep(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """LabelImg photos in, a data set that a detector can be trained on out."""
 
 
 @app.command("fix-exif")
@@ -259,7 +275,7 @@ def preview(
 
 def main() -> None:
     """The console script."""
-    console.run(app)
+    console.run(lambda: app(prog_name="ssdprep"))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ work=${1:-build/demo}
 rm -rf "$work" && mkdir -p "$work"
 cp -R "$here/photos" "$work/photos"
 cp -R "$here/photos" "$work/as-labelled"
+cp "$here/start.h5" "$work/start.h5"
 cd "$work"
 
 say() { printf '\n\033[1;36m%s\033[0m\n' "$*"; }
@@ -28,10 +29,11 @@ judge ssdprep split photos --val 0.15 --test 0.25 --seed 1
 judge ssdprep augment photos --rotate 15 --scale 0.2 --flip-h --brightness 0.2 --contrast 0.2 --copies 2
 run ssdprep preview photos-augmented --out 2-augmented.png
 
-say "4. Train, measure on the photos that were set aside, look."
+say "4. Train, measure on the photos that were set aside, look. (start.h5: a small backbone that data/make_start.py trained"
+say "   on other drawn scenes. On real photos start from ImageNet: --weights imagenet.)"
 judge ssdprep tfrecord photos-augmented
-run python -m ssd.train photos-augmented-tfrecord --preset mobilenet_v2_035_ssd_224 --weights "$here/start.h5" \
-    --epochs 30 --out run
+run python -m ssd.train photos-augmented-tfrecord --preset mobilenet_v2_035_ssd_224 --weights start.h5 \
+    --epochs 60 --out run
 run python -m ssd.evaluate run photos-augmented-tfrecord --split test
 run python -m ssd.predict run $(sed 's|.*|photos/&.jpg|' photos/ImageSets/Main/test.txt | head -n 12) --out predictions
 

@@ -26,7 +26,7 @@ def train_report(report: Trained) -> Iterator[RenderableType]:
     )
     yield f"  {run}/curves.png      loss and AP over the epochs"
     yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
-    yield Text.assemble(("next: ", "bold"), f"python -m ssd.evaluate {run} DATA")
+    yield Text.assemble(("next: ", "bold"), f"python -m ssd.evaluate {run} {report.data}")
 
 
 def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:

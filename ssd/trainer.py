@@ -65,6 +65,7 @@ class Trained:
     """What training left: the folder, its history, and the epoch that was kept."""
 
     folder: Path
+    data: Path
     classes: tuple[str, ...]
     photos: dict[str, int]  # "train", "val": how many
     pretrained: int  # layers that came with weights
@@ -85,6 +86,7 @@ class Trained:
         """JSON types."""
         return {
             "run": str(self.folder),
+            "data": str(self.data),
             "classes": list(self.classes),
             "photos": self.photos,
             "pretrained_layers": self.pretrained,
@@ -224,6 +226,7 @@ def train_folder(
     sheet(best, validation, folder / "validation.jpg")
     return Trained(
         folder,
+        data,
         source.labels.names,
         facts["photos"],
         len(pretrained),

@@ -38,9 +38,13 @@ def trained(photos) -> Path:
     return folder
 
 
+def history_of(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+
+
 def test_training_leaves_a_run(trained):
     answer = json.loads((trained / "answer.json").read_text())
-    history = list(csv.DictReader((trained / "history.csv").open()))
+    history = history_of(trained)
     assert [int(line["epoch"]) for line in history] == [1, 2]
     assert all(np.isfinite(float(line["loss"])) for line in history)
     assert answer["photos"]["train"] + answer["photos"]["val"] < 20  # the test split was left alone
@@ -52,9 +56,7 @@ def test_training_leaves_a_run(trained):
 def test_the_same_seed_trains_the_same(photos, trained, tmp_path):
     again = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", tmp_path / "again")
     assert again.code == 0, again.err
-    losses = [
-        [line["loss"] for line in csv.DictReader((run / "history.csv").open())] for run in (trained, tmp_path / "again")
-    ]
+    losses = [[line["loss"] for line in history_of(folder)] for folder in (trained, tmp_path / "again")]
     assert np.allclose(*np.array(losses, float), rtol=1e-4)
 
 
@@ -118,13 +120,17 @@ def test_predict_draws_and_prints(photos, trained, tmp_path):
 
 
 def test_tfrecords_train_like_photos(photos, trained, tmp_path):
-    """The same photos as TFRecords give the same examples and so, with the same seed, the same losses."""
+    """The same photos as TFRecords give the same figures."""
     written = run("ssdprep", "tfrecord", photos, "--out", tmp_path / "records")
     assert written.code == 0, written.out + written.err
     done = run("ssd.evaluate", trained, tmp_path / "records", "--split", "test", "--json")
     direct = run("ssd.evaluate", trained, photos, "--split", "test", "--json")
     assert done.code == 0, done.err
-    assert done.json == pytest.approx(direct.json) or done.json["AP50"] == pytest.approx(direct.json["AP50"], abs=1e-9)
+    assert done.json["images"] == direct.json["images"]
+    assert [done.json[key] for key in ("AP50", "AP", "voc07")] == [direct.json[key] for key in ("AP50", "AP", "voc07")]
+    assert {name: c["boxes"] for name, c in done.json["per_class"].items()} == {
+        name: c["boxes"] for name, c in direct.json["per_class"].items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -150,14 +156,3 @@ def test_a_damaged_photo_is_named_and_the_rest_goes_on(photos, trained, tmp_path
     assert done.code == 1
     assert [f["path"] for f in done.json["findings"]] == [str(broken)]
     assert [p["image"] for p in done.json["photos"]] == [str(whole)]
-
-
-def test_help_is_light():
-    """`--help` of the commands loads neither numpy nor TensorFlow."""
-    for command in ("train", "evaluate", "predict"):
-        code = f"import sys, ssd.{command}; print(*sys.modules)"
-        import subprocess
-        import sys
-
-        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        assert not {"numpy", "tensorflow", "keras", "PIL", "pandas"} & set(seen)

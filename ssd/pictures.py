@@ -68,7 +68,7 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, 
         image, name = example.image(), Path(example.source).name
         objects, scores = found_objects(run, rows, threshold)
         tiles.append(
-            (_panel(image, labelled(run, example), None, name, "labels"), _panel(image, objects, scores, "", "found"))
+            (panel(image, labelled(run, example), None, name, "labels"), panel(image, objects, scores, "", "found"))
         )
     title = f"{run.config.name}: labels, and what it finds from score {threshold:g} on"
     write_new(path, encode_jpeg(contact_sheet(tiles, title=title, row=360), quality=90))
@@ -81,10 +81,10 @@ def labelled(run: Run, example: Example) -> tuple[Object, ...]:
     return tuple(Object(run.labels.name_of(i), Box(*box)) for i, box in zip(example.ids.tolist(), corners, strict=True))
 
 
-def _panel(
-    image: np.ndarray, objects: tuple[Object, ...], scores: tuple[float, ...] | None, caption: str, note: str
+def panel(
+    image: np.ndarray, objects: tuple[Object, ...], scores: tuple[float, ...] | None, caption: str, note: str = ""
 ) -> Panel:
-    """Boxes are drawn at the sheet's size: lines that are shrunk with the photo would fade."""
+    """A photo for a contact sheet, its boxes drawn at the sheet's size: lines shrunk with the photo would fade."""
     from ssdprep.draw import draw_boxes
     from ssdprep.sheets import Panel, thumbnail
 

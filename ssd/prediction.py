@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ssdprep.draw import draw_boxes
-from ssdprep.files import write_new
 
-from ssd.data import readable
-from ssd.pictures import found_objects
+from ssd.pictures import found_objects, panel
 from ssd.pipeline import Example
 from ssd.run import Run
 from ssdprep import images
+from ssdprep.derived import damage, unique
+from ssdprep.draw import draw_boxes
+from ssdprep.files import write_new
 from ssdprep.record import Finding, Object, Severity, SsdprepError, Track, untracked
+from ssdprep.sheets import contact_sheet
 from ssdprep.walk import PHOTOS
+
+SHEET, ON_SHEET = "contact_sheet.jpg", 24
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Predictions:
     findings: tuple[Finding, ...]
 
     @property
+    def asked(self) -> int:
+        """How many photos were given, the unreadable ones too."""
+        return len(self.photos) + len(self.findings)
+
+    @property
     def exit_code(self) -> int:
         """1 where a photo could not be read."""
         return int(any(f.severity is Severity.ERROR for f in self.findings))
@@ -67,27 +75,36 @@ def predict_photos(
 ) -> Predictions:
     """Find objects on photos (folders stand for the photos in them) and draw them into ``out``.
 
-    A photo that cannot be read becomes a finding. Raises `SsdprepError` where there is no run or no photo at all.
+    Of several photos a contact sheet is drawn too. A photo that cannot be read becomes a finding. Raises
+    `SsdprepError` where there is no run or no photo at all.
     """
     detector = Run.load(run)
-    examples, findings = _examples(_photos_in(photos))
+    paths = _photos_in(photos)
+    if out.resolve() in {path.resolve().parent for path in paths}:
+        raise SsdprepError(f"drawings in {out} would replace the photos there", "name another folder with --out")
+    examples, findings = _examples(paths, track)
     found = detector.detect(examples, score=threshold, track=track)
     out.mkdir(parents=True, exist_ok=True)
-    names = _distinct_names([Path(e.source) for e in examples])
-    predictions = []
+    names = unique((Path(e.source).stem for e in examples), {Path(SHEET).stem})
+    predictions, tiles = [], []
     for example, rows, name in zip(examples, found, names, strict=True):
         objects, scores = found_objects(detector, rows, threshold)
-        drawn = draw_boxes(example.image(), objects, scores=scores)
-        write_new(out / name, images.encode_jpeg(drawn, quality=90))
-        predictions.append(Prediction(Path(example.source), objects, scores, out / name))
+        image = example.image()
+        drawn = out / f"{name}.jpg"
+        write_new(drawn, images.encode_jpeg(draw_boxes(image, objects, scores=scores), quality=90))
+        predictions.append(Prediction(Path(example.source), objects, scores, drawn))
+        if len(tiles) < ON_SHEET:
+            tiles.append((panel(image, objects, scores, Path(example.source).name),))
+    if len(tiles) > 1:
+        title = f"{run.name}: found, from score {threshold:g} on"
+        write_new(out / SHEET, images.encode_jpeg(contact_sheet(tiles, title=title, row=320), quality=90))
     return Predictions(out, tuple(predictions), findings)
 
 
 def _photos_in(paths: Sequence[Path]) -> list[Path]:
+    """The photos that are meant; one that does not exist is found out when it is read."""
     found: list[Path] = []
     for path in paths:
-        if not path.exists():
-            raise SsdprepError(f"{path} does not exist", "name photos, or folders of photos")
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTOS) if path.is_dir() else [path]
         found += inside
     if not found:
@@ -95,19 +112,15 @@ def _photos_in(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _examples(photos: Sequence[Path]) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
+def _examples(photos: Sequence[Path], track: Track) -> tuple[list[Example], tuple[Finding, ...]]:
     """Photos as examples without labels, in their upright sizes; those that cannot be read as findings."""
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
-    unsized = [Example(str(photo), (0, 0), *nothing) for photo in photos]
-    examples, findings = readable(unsized)
-    return tuple(replace(example, size=example.image().shape[:2]) for example in examples), findings
-
-
-def _distinct_names(photos: Sequence[Path]) -> list[str]:
-    """A file name for each drawing; equal stems are numbered."""
-    taken: dict[str, int] = {}
-    names = []
-    for photo in photos:
-        taken[photo.stem] = n = taken.get(photo.stem, 0) + 1
-        names.append(f"{photo.stem}.jpg" if n == 1 else f"{photo.stem}_{n}.jpg")
-    return names
+    examples, findings = [], []
+    for photo in track(photos, "Checking photos", len(photos)):
+        try:
+            width, height = images.upright_bytes(photo).size
+        except (images.ImageFault, OSError) as error:
+            findings.append(damage(photo, error))
+        else:
+            examples.append(Example(str(photo), (height, width), *nothing))
+    return examples, tuple(findings)

@@ -58,7 +58,7 @@ def prediction_report(report: Predictions) -> Iterator[RenderableType]:
         best = f"{min(photo.scores):.2f} to {max(photo.scores):.2f}" if photo.scores else ""
         table.add_row(str(photo.image), found or Text("nothing", style="dim"), Text(best, style="dim"))
     yield table
-    yield Text.assemble(("drawn ", "bold"), f"{len(report.photos)} photos into {report.folder}/")
+    yield Text.assemble(("drawn ", "bold"), f"{len(report.photos)} of {report.asked} photos into {report.folder}/")
 
 
 def figure(value: float) -> str:

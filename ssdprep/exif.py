@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -116,12 +117,14 @@ def fix_exif(
             raise ValueError(f"{choice!r} is not one of {known}")
     root = Path(root)
     recovered = files.recover(root)
-    dataset = scan_folder(root, track=track)
-    decisions = _decisions(dataset, frame, turned)
-    tasks = [Task(record, decision, images == "rewrite", strip_gps) for record, decision in decisions]
-    work = [task for task in tasks if task.is_needed]
-    repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
-    done = _tried(work, repairs) if dry_run else _put_in_place(root, work, repairs)
+    # Opened before the scan: a run that ends between this scan and the first write would have its boxes moved again.
+    with nullcontext() if dry_run else files.transaction(root, "fix-exif") as change:
+        dataset = scan_folder(root, track=track)
+        decisions = _decisions(dataset, frame, turned)
+        tasks = [Task(record, decision, images == "rewrite", strip_gps) for record, decision in decisions]
+        work = [task for task in tasks if task.is_needed]
+        repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
+        done = _tried(work, repairs) if change is None else _stage(root, change, work, repairs)
     report = replace(_report(dataset, tasks, done), dry_run=dry_run, recovered=recovered)
     if strip_gps and report.changed_images and not dry_run:
         report = replace(report, findings=(*report.findings, _place_in_backup(root)))
@@ -172,22 +175,21 @@ def _tried(work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcom
     return {task.record.path: fixed.outcome for task, fixed in zip(work, repairs, strict=True)}
 
 
-def _put_in_place(root: Path, work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcome]:
-    """All changes as one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
+def _stage(root: Path, change: files.Change, work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcome]:
+    """All changes into one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
     done: dict[Path, Outcome] = {}
     notes: dict[Path, settled.Note] = {}
     given: set[Path] = set()
-    with files.transaction(root, "fix-exif") as change:
-        for (record, *_), fixed in zip(work, repairs, strict=True):
-            for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
-                if path and data is not None and path.resolve() not in given:
-                    given.add(path.resolve())
-                    change.replace(path, data)
-            if record.annotation and fixed.note:
-                notes[record.annotation] = fixed.note
-            done[record.path] = fixed.outcome
-        if settled.are_new(root, notes):
-            change.replace(settled.place(root), settled.merged(root, notes))
+    for (record, *_), fixed in zip(work, repairs, strict=True):
+        for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
+            if path and data is not None and path.resolve() not in given:
+                given.add(path.resolve())
+                change.replace(path, data)
+        if record.annotation and fixed.note:
+            notes[record.annotation] = fixed.note
+        done[record.path] = fixed.outcome
+    if settled.are_new(root, notes):
+        change.replace(settled.place(root), settled.merged(root, notes))
     return done
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from ssdprep import boxes, fix_exif, scan_folder, to_upright, undo
 from ssdprep.formats import voc
 from ssdprep.orient import Verdict
-from ssdprep.record import Box, Size
+from ssdprep.record import Box, Size, SsdprepError
 
 EVEN, ODD = Size(320, 240), Size(317, 235)
 MARKER = (40, 60, 250, 190)  # in the upright frame
@@ -428,6 +428,23 @@ def test_killed_at_every_step_and_started_again(tmp_path):
     told = json.loads(done.stdout)
     assert told["steps"] > 20
     assert told["halves"] > 0  # some crashes did leave one file new and another old, before the next start
+
+
+def test_a_run_that_ends_while_another_scans_is_noticed(tmp_path):
+    path = add(tmp_path, "a.jpg", 6, "stored", ODD)
+    before = contents(tmp_path)
+
+    def overtake(items, what, *_):
+        if what == "Reading headers":  # the annotations have been read
+            fix_exif(tmp_path, images="keep")
+        return items
+
+    with pytest.raises(SsdprepError, match="another ssdprep changed"):
+        fix_exif(tmp_path, images="keep", track=overtake)
+    assert box_of(path) == (ODD, Box(*MARKER))
+    assert fix_exif(tmp_path, images="keep").changed_annotations == 0
+    undo(tmp_path)
+    assert contents(tmp_path, hidden=True) == before
 
 
 # --- photos left alone -----------------------------------------------------------------------------------------------

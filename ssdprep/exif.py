@@ -11,16 +11,18 @@ from typing import Any, Literal, NamedTuple
 
 from ssdprep import files, settled
 from ssdprep.files import Recovered
+from ssdprep.formats.voc import NO_SIZE
 from ssdprep.journal import BACKUPS, STATE
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
 from ssdprep.repair import Outcome, Repair, Task, repair
-from ssdprep.scan import SECOND, scan_folder
+from ssdprep.scan import SECOND, WRONG_ORIENTATION, scan_folder
 from ssdprep.turn import effective
 from ssdprep.walk import folded
 
 Images = Literal["rewrite", "keep"]
+Fault = tuple[str, Path]  # code and place of a finding
 
 BACKUP_HAS_PLACE = "ORI005"
 
@@ -48,7 +50,7 @@ class FixReport:
     changed_annotations: int
     lossless: int  # photos whose pixels were turned without loss
     reencoded: int  # photos whose pixels had to be encoded again
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()  # without those that this run has cured; a dry run cures none
     advice: Advice | None = None  # where files are unresolved: how to settle them
     dry_run: bool = False
     recovered: Recovered | None = None  # a run that had been interrupted, and what became of it before
@@ -125,7 +127,8 @@ def fix_exif(
         work = [task for task in tasks if task.is_needed]
         repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
         done = _tried(work, repairs) if change is None else _stage(root, change, work, repairs)
-    report = replace(_report(dataset, tasks, done), dry_run=dry_run, recovered=recovered)
+    cured = set() if dry_run else _cured(tasks, done)
+    report = replace(_report(dataset, tasks, done, cured), dry_run=dry_run, recovered=recovered)
     if strip_gps and report.changed_images and not dry_run:
         report = replace(report, findings=(*report.findings, _place_in_backup(root)))
     return report
@@ -193,9 +196,22 @@ def _stage(root: Path, change: files.Change, work: Sequence[Task], repairs: Iter
     return done
 
 
-def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome]) -> FixReport:
+def _cured(tasks: Sequence[Task], done: dict[Path, Outcome]) -> set[Fault]:
+    """What the scan found and this run put right: every annotation that it changed has its size, every photo tag 1."""
+    cured: set[Fault] = set()
+    for record, decision, rewrite, _ in tasks:
+        outcome = done.get(record.path, Outcome())
+        if record.annotation and outcome.annotation_changed:
+            cured.add((NO_SIZE, record.annotation))
+        if record.image and outcome.image_changed and rewrite and decision.decided:  # else only its place was removed
+            cured.add((WRONG_ORIENTATION, record.image))
+    return cured
+
+
+def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome], cured: set[Fault]) -> FixReport:
     advice = next_command(dataset.root, [task.decision for task in tasks])
-    findings, fixes = list(dataset.findings), []
+    findings = [finding for finding in dataset.findings if (finding.code, finding.path) not in cured]
+    fixes = []
     for record, decision, *_ in tasks:
         assert record.image is not None
         fixed = done.get(record.path, Outcome())

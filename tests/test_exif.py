@@ -594,13 +594,28 @@ def test_a_photo_turned_after_labelling(tmp_path, cli, way, orientation):
 @pytest.mark.parametrize("tag", [0, 65537])
 def test_an_impossible_tag_is_reported_and_becomes_1(tmp_path, tag):
     path = add(tmp_path, "a.jpg", 1, "upright", data=jpeg(marked(EVEN), exif_block(tag, kind=4)))
+    assert "IMG012" in {finding.code for finding in fix_exif(tmp_path, dry_run=True).findings}
     report = fix_exif(tmp_path)
     assert [(fix.verdict, fix.orientation, fix.action) for fix in report.files] == [
         (Verdict.ALREADY_UPRIGHT, tag, "tag set to 1")
     ]
-    assert "IMG012" in {finding.code for finding in report.findings}
     assert tag_of(path) == 1
     assert fix_exif(tmp_path).findings == ()
+
+
+def test_what_a_run_cured_is_not_shown_as_still_to_do(tmp_path, cli):
+    add(tmp_path, "cured.jpg", 1, "upright", labelled=None)
+    add(tmp_path, "tagged.jpg", 1, "upright", data=jpeg(marked(EVEN), exif_block(9)))
+    add(tmp_path, "left.jpg", 3, "upright", labelled=None)  # unresolved: its annotation stays as it is
+
+    def shown(*options):
+        found = cli("fix-exif", tmp_path, "--json", *options).json["findings"]
+        return [(Path(finding["path"]).stem, finding["code"]) for finding in found]
+
+    left = [("left", "VOC012"), ("left", "ORI001")]
+    assert shown("--dry-run") == [("cured", "VOC012"), left[0], ("tagged", "IMG012"), left[1]]
+    assert shown("--strip-gps", "--images", "keep") == [left[0], ("tagged", "IMG012"), left[1]]
+    assert shown() == left
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

@@ -28,8 +28,11 @@ _README = """ssdprep keeps the originals of changed files here, so that each cha
 
 backup/RUN/         the files as they were before a run, under their own names
 journal/RUN.jsonl   what the run changed, with SHA-256 before and after
+settled.json        what fix-exif found out about boxes and the files no longer show
 
-Delete this folder when you are sure: it frees the space, and nothing can be undone any more.
+Delete this folder when you are sure: it frees the space, and nothing can be undone any more. Boxes that were settled
+with `ssdprep fix-exif --images keep` become unresolved again where the photo cannot tell (orientation 2, 3 or 4, or
+equal sides); they are upright by then, so the answer is --frame upright.
 """
 _OWN = {".gitignore": "*\n", "README.txt": _README}
 _NAME = re.compile(r"(\d{4,})-([a-z0-9-]+)")

@@ -489,6 +489,16 @@ def test_what_was_settled_holds_until_the_annotation_changes(tmp_path):
     assert box_of(path)[1] == Box(*MARKER)
 
 
+def test_without_the_notes_settled_boxes_are_unresolved_and_upright(tmp_path):
+    path = add(tmp_path, "3.jpg", 3, "stored")
+    fix_exif(tmp_path, images="keep", frame="stored")
+    assert "--frame upright" in (tmp_path / ".ssdprep/README.txt").read_text()
+    shutil.rmtree(tmp_path / ".ssdprep")
+    assert fix_exif(tmp_path).verdicts[Verdict.UNRESOLVED] == 1
+    assert fix_exif(tmp_path, images="keep", frame="upright").exit_code == 0
+    assert box_of(path)[1] == Box(*MARKER)
+
+
 def test_settled_boxes_are_known_from_above_and_below(tmp_path):
     add(tmp_path / "train", "3.jpg", 3, "stored")
     fix_exif(tmp_path / "train", images="keep", frame="stored")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from ssdprep import boxes
 from ssdprep.faults import ImageFault
+from ssdprep.lock import is_mine
 from ssdprep.record import Box, Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
 
 HELD_OUT = ("val", "test")
@@ -103,7 +103,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     partial = out.with_name(f".{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)
-    if not _is_mine(lock):
+    if not is_mine(lock):
         os.close(lock)
         raise SsdprepError(f"another ssdprep is writing {out}", "wait until it is done")
     try:
@@ -180,19 +180,3 @@ def _empty(folder: Path) -> None:
 def _release(lock: int, folder: Path) -> None:
     os.close(lock)
     (folder / _LOCK).unlink()
-
-
-def _is_mine(lock: int) -> bool:
-    """Lock an open file for this process; False where another has it. The system frees it when a process ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

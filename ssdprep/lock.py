@@ -29,7 +29,7 @@ def locked(root: Path) -> Iterator[None]:
         except FileNotFoundError:  # the folder was tidied away this very moment
             continue
         try:
-            if not _is_mine(file):
+            if not is_mine(file):
                 raise SsdprepError(f"another ssdprep is changing {root}", "wait until it is done, then run it again")
             if _is_at(file, path):  # else its holder tidied it away meanwhile
                 yield
@@ -45,14 +45,14 @@ def _is_at(file: int, path: Path) -> bool:
         return False
 
 
-def _is_mine(file: int) -> bool:
-    """Lock an open file for this process; False where another has it. The system frees it when a process ends."""
+def is_mine(file: int) -> bool:
+    """Lock an open file for this process; False where another has it. The system frees it when the process ends."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # a disk without locks (some network and FUSE mounts) must not stop the run; the journal's name still guards it
+        # a disk without locks (some network and FUSE mounts) must not stop a run; a change is still guarded by the name of its journal
         return error.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK)
     return True

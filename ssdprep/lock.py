@@ -53,6 +53,6 @@ def is_mine(file: int) -> bool:
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # a disk without locks (some network and FUSE mounts) must not stop a run; a change is still guarded by the name of its journal
+        # a disk without locks (some network and FUSE mounts) must stop no run; a journal's name still guards a change
         return error.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK)
     return True

@@ -5,6 +5,7 @@ A file's new bytes waiting beside it say that it has not been replaced yet; once
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +42,20 @@ def recover(root: Path) -> Recovered | None:
             recovered = Recovered(run.verb, run.when, len(run.entries), forward)
             settle(run)
         return recovered
+
+
+def refuse_half_done(root: Path) -> None:
+    """`SsdprepError` where some files are new and others old: a run was cut off while it moved them into place.
+
+    For those who only read, and so recover nothing. Before a run is committed all files are old, and may be read.
+    """
+    for run in _pending(Path(root).resolve()):
+        if run.mark in (Mark.COMMITTED, Mark.BACKWARD):
+            data = shlex.quote(str(root))
+            message = (
+                f"{run.verb} of {run.when} was cut off in {root}, or is still at work: some files are new, some old"
+            )
+            raise SsdprepError(message, f"ssdprep fix-exif {data}, or ssdprep undo {data}: either settles it")
 
 
 def settle(run: Run) -> None:

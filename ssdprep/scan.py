@@ -13,6 +13,7 @@ from ssdprep.imagesets import read_lists
 from ssdprep.pairing import Pairing, pair
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.recovery import refuse_half_done
 from ssdprep.walk import Names, folded, walk
 
 NO_PHOTO, NO_ANNOTATION, SECOND, AMBIGUOUS, ONE_KIND = "PAIR001", "PAIR002", "PAIR003", "PAIR004", "PAIR007"
@@ -42,10 +43,11 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     annotation is broken, of no use in any object, or one of several is neither labelled nor free of objects.
 
     jobs: worker processes for the annotations; 0: one for each core. One is as fast as two up to some 20,000 of them.
-    `SsdprepError` where ``root`` is no readable folder, or holds neither photos nor XML.
+    `SsdprepError` where ``root`` is no readable folder, holds neither photos nor XML, or was left half-changed.
     """
     root = Path(root)
     names = walk(root)
+    refuse_half_done(root)
     if not (names.photos or names.annotations or names.findings):
         raise SsdprepError(f"no photos and no XML below {root}", "name the folder that holds your photos")
     annotations = _read_all(root, names.annotations, track, jobs)

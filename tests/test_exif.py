@@ -18,7 +18,7 @@ from conftest import REPOSITORY
 from make_photos import INVERSE, MAKER, exif_block, jpeg, opened, png, stored
 from PIL import Image
 
-from ssdprep import boxes, fix_exif, scan_folder, to_upright, undo
+from ssdprep import boxes, fix_exif, journal, scan_folder, to_upright, undo
 from ssdprep.formats import voc
 from ssdprep.orient import Verdict
 from ssdprep.record import Box, Size, SsdprepError
@@ -428,6 +428,33 @@ def test_killed_at_every_step_and_started_again(tmp_path):
     told = json.loads(done.stdout)
     assert told["steps"] > 20
     assert told["halves"] > 0  # some crashes did leave one file new and another old, before the next start
+
+
+def test_who_only_reads_refuses_what_was_left_half_done(tmp_path, cli, monkeypatch):
+    data, rehearsal = tmp_path / "my photos", tmp_path / "rehearsal"
+    for name in ("a.jpg", "b.jpg"):
+        add(data, name, 6, "stored", ODD)
+    shutil.copytree(data, rehearsal)
+    steps: list[str] = []
+    monkeypatch.setattr(journal, "on_step", steps.append)
+    fix_exif(rehearsal)
+
+    before = contents(data)
+    first = steps.index("replace a file") + 1  # the step at which the first file is about to be moved
+    assert cli("fix-exif", data, env={"SSDPREP_DIE_AT": str(steps.index("keep a file") + 1)}).code == 99
+    assert cli("audit", data).code == 0  # killed before the commit: all files are old
+    assert cli("undo", data).code == 0
+    assert cli("fix-exif", data, env={"SSDPREP_DIE_AT": str(first + 1)}).code == 99
+    left = contents(tmp_path, hidden=True)
+    for verb in ("audit", "xml2csv", "split", "augment --flip-h", "tfrecord", "preview"):
+        ran = cli(*verb.split(), "my photos", cwd=tmp_path)
+        assert ran.code == 2, verb
+        assert "was cut off in my photos" in ran.err
+        assert "ssdprep fix-exif 'my photos', or ssdprep undo 'my photos'" in ran.err
+    assert contents(tmp_path, hidden=True) == left
+    assert cli("undo", data).code == 0
+    assert contents(data) == before
+    assert cli("audit", data).code == 0
 
 
 def test_a_run_that_ends_while_another_scans_is_noticed(tmp_path):

@@ -25,7 +25,7 @@ class Pairing:
 
     photo_of: dict[str, str] = field(default_factory=dict)  # annotation -> photo
     second: dict[str, str] = field(default_factory=dict)  # annotation -> photo that has another annotation already
-    rivals: dict[str, list[str]] = field(default_factory=dict)  # photo -> several annotations, none better than another
+    rivals: dict[str, list[str]] = field(default_factory=dict)  # photo -> annotations, none better than another claim
     ambiguous: dict[str, list[str]] = field(default_factory=dict)  # annotation -> several photos, none better
 
     @property
@@ -97,8 +97,9 @@ def _claim(
             result.second[annotation] = found[0]
         else:
             left.append(annotation)
+    doubtful = result.withheld  # an ambiguous annotation of this rank may be a photo's as well
     for photo, claimants in claims.items():
-        if len(claimants) == 1:
+        if len(claimants) == 1 and photo not in doubtful:
             result.photo_of[claimants[0]] = photo
         else:
             result.rivals[photo] = claimants

@@ -174,7 +174,8 @@ def _pairing_findings(root: Path, names: Names, pairing: Pairing) -> Iterator[Fi
         message = f"a second annotation of {photo}, which has another: not read"
         yield Finding(SECOND, Severity.ERROR, root / annotation, 0, message, "keep the right one, delete the other")
     for photo, rivals in pairing.rivals.items():
-        message = f"several annotations claim it: {', '.join(rivals)}"
+        claimants = [*rivals, *(name for name, photos in pairing.ambiguous.items() if photo in photos)]
+        message = f"several annotations claim it: {', '.join(claimants)}"
         yield Finding(SECOND, Severity.ERROR, root / photo, 0, message, "keep the right one, delete the others")
     for annotation, photos in pairing.ambiguous.items():
         message = f"may belong to any of {', '.join(photos[:4])}{' ...' if len(photos) > 4 else ''}"

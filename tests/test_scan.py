@@ -162,6 +162,17 @@ def test_an_ambiguous_stem_is_not_guessed(tmp_path: Path) -> None:
     assert found(dataset) == [("PAIR004", "z/1.xml")]
 
 
+def test_a_photo_that_an_ambiguous_annotation_may_mean_is_not_given_away(tmp_path: Path) -> None:
+    photo(tmp_path / "b.jpg")
+    photo(tmp_path / "train" / "b.jpg")
+    annotation(tmp_path / "images" / "a.xml", [APPLE], filename="b.jpg")  # a sibling of the first
+    annotation(tmp_path / "x" / "c.xml", [APPLE], filename="b.jpg")
+    dataset = scan_folder(tmp_path)
+    assert dataset.records == ()
+    assert found(dataset) == [("PAIR003", "b.jpg"), ("PAIR004", "x/c.xml")]
+    assert "images/a.xml, x/c.xml" in dataset.findings[0].message
+
+
 def test_a_name_never_leads_out_of_the_folder(tmp_path: Path) -> None:
     photo(tmp_path / "outside.jpg")
     pair(tmp_path / "data", "a")

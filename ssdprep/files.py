@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ssdprep.journal import Entry, Run
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.recovery import Recovered, recover
 
-__all__ = ["Change", "Recovered", "UndoReport", "recover", "transaction", "undo", "write_new"]
+__all__ = ["Change", "Recovered", "UndoReport", "recover", "transaction", "undo", "write_new", "write_together"]
 
 CHANGED_SINCE, NO_ORIGINAL = "FIL001", "FIL002"
 
@@ -106,18 +107,40 @@ def _hindrance(root: Path, run: Run, entry: Entry) -> Finding | None:
 
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that appears whole or not at all, with its folders; one that is there is replaced. No undo."""
-    target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    waiting = target.with_name(f".ssdprep-{secrets.token_hex(8)}")
+    write_together({path: data})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files of one kind as `write_new` does, no new one beside an old one at any moment. No undo.
+
+    When the bytes of all are on the disk the old files are removed, the last first, and the new ones put in place, the
+    first first. Who is killed on the way leaves some of the old files or some of the new ones, always with the first.
+    """
+    waiting: dict[Path, Path] = {}
     try:
-        with waiting.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, waiting)
-        waiting.replace(target)
+        for path, data in contents.items():
+            target = Path(os.path.realpath(path))
+            waiting[target] = target.with_name(f".ssdprep-{secrets.token_hex(8)}")
+            _write_beside(waiting[target], target, data)
+        for target in [*waiting][:0:-1]:  # all but the first, which is replaced in one act
+            journal.step("remove an old file")
+            target.unlink(missing_ok=True)
+        for target, new in waiting.items():
+            journal.step("put a new file in place")
+            new.replace(target)
     except BaseException:
-        waiting.unlink(missing_ok=True)
+        for new in waiting.values():
+            new.unlink(missing_ok=True)
         raise
-    flush_folders([target.parent])
+    flush_folders(target.parent for target in waiting)
+
+
+def _write_beside(waiting: Path, target: Path, data: bytes) -> None:
+    """The new bytes of a file, on the disk, with the mode of the old one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with waiting.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if target.exists():
+        shutil.copymode(target, waiting)

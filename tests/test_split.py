@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from ssdprep.record import SsdprepError
 from ssdprep.scan import scan_folder
-from ssdprep.split import apportion, split_folder, stratify
+from ssdprep.split import split_folder
+from ssdprep.stratify import apportion, stratify
 
 LISTS = ("test.txt", "train.txt", "trainval.txt", "val.txt")
 TENTHS = {"train": Fraction(7, 10), "val": Fraction(1, 10), "test": Fraction(2, 10)}
@@ -114,6 +116,25 @@ def test_a_split_is_replaced_only_when_forced(cli: Callable[..., Any], data: Pat
     assert lists(data) != before
     assert cli("split", data, "--force").code == 0
     assert lists(data) == before
+
+
+def test_killed_anywhere_old_and_new_lists_are_never_mixed(cli: Callable[..., Any], data: Path, tmp_path: Path) -> None:
+    split_folder(data)
+    renewed = Path(shutil.copytree(data, tmp_path / "renewed"))
+    split_folder(renewed, seed=1, force=True)
+    old, new = lists(data).items(), lists(renewed).items()
+    for step in itertools.count(1):
+        killed = Path(shutil.copytree(data, tmp_path / str(step)))
+        code = cli("split", killed, "--seed", 1, "--force", env={"SSDPREP_DIE_AT": str(step)}).code
+        for hidden in (killed / "ImageSets/Main").glob(".ssdprep-*"):
+            hidden.unlink()
+        left = lists(killed).items()
+        assert left <= old or left <= new, step
+        assert "test.txt" in dict(left), step
+        if code != 99:
+            break
+    assert step > len(LISTS)
+    assert left == new
 
 
 def test_one_list_is_a_split_too(data: Path) -> None:

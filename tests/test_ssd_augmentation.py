@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from ssd.augmentation import Augmentation, augment, sample
 
 SIZE = (96, 96)
@@ -43,7 +44,8 @@ def test_boxes_follow_their_objects(seed):
     if not len(kept):
         assert white.mean() < 0.5  # the centre was cut away: at most part of the object is left
         return
-    assert moved.min() >= 0 and moved.max() <= 1
+    assert moved.min() >= 0
+    assert moved.max() <= 1
     x0, y0, x1, y1 = moved[0] * 96
     rows, columns = np.where(white)
     assert np.allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], [x0, y0, x1, y1], atol=1.6)
@@ -62,8 +64,9 @@ def test_pictures_stay_in_range_and_without_boxes_too():
     image = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
     for seed in range(20):
         picture, moved, kept = drawn(image, np.zeros((0, 4)), seed, Augmentation())
-        assert picture.shape == (*SIZE, 3) and moved.shape == (0, 4) and kept.shape == (0,)
-        assert picture.min() >= 0 and picture.max() <= 255
+        assert (picture.shape, moved.shape, kept.shape) == ((*SIZE, 3), (0, 4), (0,))
+        assert picture.min() >= 0
+        assert picture.max() <= 255
 
 
 def test_beyond_the_photo_is_mid_grey():

@@ -80,12 +80,12 @@ class Turned(NamedTuple):
     notes: tuple[str, ...] = ()  # what the user should know, one line each
 
 
-def probe(path: Path) -> Probe:
-    """Format, stored size, orientation and mode of a photo, from its header alone.
+def probe(photo: Path | bytes) -> Probe:
+    """Format, stored size, orientation and mode of a photo, from its header alone; bytes are a file's content.
 
     Raises `ImageFault` for a file that is empty, no image, or cut short in its header; ``OSError`` passes through.
     """
-    with path.open("rb") as file:
+    with io.BytesIO(photo) if isinstance(photo, bytes) else photo.open("rb") as file:
         return _probe(file)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from ssdprep.formats import voc
-from ssdprep.images import ImageFault, make_upright, without_gps
+from ssdprep.images import ImageFault, make_upright, probe, without_gps
 from ssdprep.orient import TOLERANCE, Decision, Verdict
 from ssdprep.record import Box, Finding, Record, Severity, Size
 from ssdprep.settled import Note, written
 from ssdprep.turn import effective
 
-ROUNDED, UNPATCHABLE = "ORI003", "ORI004"
+ROUNDED, UNPATCHABLE, CHANGED_MEANWHILE = "ORI003", "ORI004", "ORI006"
 KEPT_BESIDE, UNREADABLE = "IMG007", "IMG013"
 
 
@@ -57,6 +58,10 @@ class Repair(NamedTuple):
         return Outcome(*changed, self.lossless, self.actions, self.findings)
 
 
+class _Changed(Exception):  # noqa: N818 - of the file, not of the program
+    """A file is not what the scan saw: what was decided about it may be wrong."""
+
+
 class Outcome(NamedTuple):
     """What became of a record, without the bytes."""
 
@@ -73,6 +78,8 @@ def repair(task: Task) -> Repair:
     assert record.image is not None
     try:
         photo = _photo(task)
+    except _Changed:
+        return Repair(findings=(_changed_meanwhile(record.image),))
     except ImageFault as fault:
         finding = Finding(fault.code, Severity.ERROR, record.image, 0, fault.message, fault.remedy)
         return Repair(findings=(finding,))
@@ -82,6 +89,8 @@ def repair(task: Task) -> Repair:
         return photo
     try:
         return _with_annotation(task, photo)
+    except _Changed:
+        return Repair(findings=(_changed_meanwhile(record.annotation),))
     except OSError as error:
         return Repair(findings=(_unreadable(error, record),))
     except ValueError as error:
@@ -94,9 +103,13 @@ def _photo(task: Task) -> Repair:
     """The photo's part of the repair."""
     path = task.record.image
     assert path is not None
-    if not (task.strip_gps or (task.rewrite and task.record.orientation != 1)):
+    data = path.read_bytes() if task.strip_gps or (task.rewrite and task.record.orientation != 1) else None
+    if task.decision.decided:
+        found = probe(path if data is None else data)
+        if (found.size, found.orientation) != (task.record.stored_size, task.record.orientation):
+            raise _Changed
+    if data is None:
         return Repair()
-    data = path.read_bytes()
     if not (task.rewrite and task.decision.decided):
         stripped = without_gps(data)
         return Repair() if stripped == data else Repair(stripped, actions=("place removed",))
@@ -116,6 +129,9 @@ def _with_annotation(task: Task, photo: Repair) -> Repair:
     record, decision = task.record, task.decision
     assert record.annotation is not None
     data = record.annotation.read_bytes()
+    found, _ = voc.parse(data)
+    if found is None or (found.objects, found.labelled_size) != (record.objects, record.labelled_size):
+        raise _Changed
     size, actions, findings = _new_size(task), photo.actions, photo.findings
     patched = voc.patch(data, size=size, boxes=_new_boxes(data, decision)) if size or decision.turn != 1 else data
     if decision.turn != 1 and record.objects:
@@ -170,6 +186,11 @@ def _note(task: Task, annotation: bytes) -> Note | None:
     if task.rewrite:  # from now on the files speak for themselves; only what they showed is lost
         return written(annotation, 1, record.size, shown) if shown else None
     return written(annotation, record.orientation, record.stored_size, shown)
+
+
+def _changed_meanwhile(path: Path) -> Finding:
+    message = "changed meanwhile: neither photo nor annotation was touched"
+    return Finding(CHANGED_MEANWHILE, Severity.ERROR, path, 0, message, "run the same command again")
 
 
 def _unreadable(error: OSError, record: Record) -> Finding:

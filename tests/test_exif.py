@@ -474,6 +474,30 @@ def test_a_run_that_ends_while_another_scans_is_noticed(tmp_path):
     assert contents(tmp_path, hidden=True) == before
 
 
+@pytest.mark.parametrize("images", ["rewrite", "keep"])
+def test_what_is_changed_between_scan_and_turn_is_left_alone(tmp_path, images):
+    other, photo, label = (add(tmp_path, f"{name}.jpg", 6, "stored", ODD) for name in ("other", "photo", "label"))
+    old = contents(tmp_path)
+
+    def meanwhile(items, what, *_):
+        if what == "Making upright":  # the scan is over, and what becomes of each file decided
+            photo.write_bytes(jpeg(marked(ODD)))
+            label.with_suffix(".xml").write_text(annotation("label.jpg", ODD, MARKER))  # labelled again, upright
+            old.update(contents(tmp_path))
+        return items
+
+    report = fix_exif(tmp_path, images=images, track=meanwhile)
+    told = [(finding.code, finding.path) for finding in report.findings if finding.severity == "error"]
+    assert told == [("ORI006", label.with_suffix(".xml")), ("ORI006", photo)]
+    new = contents(tmp_path)
+    assert {Path(name).stem for name in new if new[name] != old[name]} == {"other"}
+    assert box_of(other) == (ODD, Box(*MARKER))
+    actions = {fix.image.stem: fix.action for fix in report.files}
+    assert actions["photo"] == actions["label"] == "left as it is"
+    fix_exif(tmp_path, images=images)
+    assert box_of(label) == (ODD, Box(*MARKER))
+
+
 # --- photos left alone -----------------------------------------------------------------------------------------------
 
 

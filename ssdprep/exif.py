@@ -16,6 +16,7 @@ from ssdprep.journal import BACKUPS, STATE
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
+from ssdprep.recovery import foresee
 from ssdprep.repair import Outcome, Repair, Task, repair
 from ssdprep.scan import SECOND, WRONG_ORIENTATION, scan_folder
 from ssdprep.turn import effective
@@ -53,7 +54,7 @@ class FixReport:
     findings: tuple[Finding, ...] = ()  # without those that this run has cured; a dry run cures none
     advice: Advice | None = None  # where files are unresolved: how to settle them
     dry_run: bool = False
-    recovered: Recovered | None = None  # a run that had been interrupted, and what became of it before
+    recovered: Recovered | None = None  # a run that had been interrupted, and what became (or would become) of it
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -118,7 +119,7 @@ def fix_exif(
         if choice not in known:
             raise ValueError(f"{choice!r} is not one of {known}")
     root = Path(root)
-    recovered = files.recover(root)
+    recovered = foresee(root) if dry_run else files.recover(root)
     # Opened before the scan: a run that ends between this scan and the first write would have its boxes moved again.
     with nullcontext() if dry_run else files.transaction(root, "fix-exif") as change:
         dataset = scan_folder(root, track=track)

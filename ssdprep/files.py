@@ -20,7 +20,7 @@ from ssdprep.change import Change, transaction
 from ssdprep.disk import digest, flush_folders
 from ssdprep.journal import Entry, Run
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
-from ssdprep.recovery import Recovered, recover
+from ssdprep.recovery import Recovered, foresee, recover
 
 __all__ = ["Change", "Recovered", "UndoReport", "recover", "transaction", "undo", "write_new", "write_together"]
 
@@ -36,7 +36,7 @@ class UndoReport:
     when: str = ""  # that run began; ISO 8601
     files: tuple[Path, ...] = ()
     dry_run: bool = False
-    recovered: Recovered | None = None  # a run that had been interrupted, and what became of it before
+    recovered: Recovered | None = None  # a run that had been interrupted, and what became (or would become) of it
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -71,11 +71,11 @@ def undo(root: Path, *, dry_run: bool = False, track: Track = untracked) -> Undo
     root = Path(root)
     if not root.is_dir():
         raise SsdprepError(f"{root} is not a folder", "name the folder whose last change is to be undone")
-    recovered = recover(root)
-    names = journal.names(root.resolve())
-    if not names or (recovered and recovered.forward is (recovered.verb == "undo")):
-        return UndoReport(root, recovered=recovered)
-    run = journal.read(root.resolve(), names[-1])
+    recovered = foresee(root) if dry_run else recover(root)
+    runs = (journal.read(root.resolve(), name) for name in reversed(journal.names(root.resolve())))
+    run = next((run for run in runs if not run.is_pending), None)
+    if run is None or (recovered and recovered.forward is (recovered.verb == "undo")):
+        return UndoReport(root, dry_run=dry_run, recovered=recovered)
     findings = tuple(
         found for entry in track(run.entries, "Comparing files") if (found := _hindrance(root, run, entry))
     )

@@ -58,6 +58,15 @@ def refuse_half_done(root: Path) -> None:
             raise SsdprepError(message, f"ssdprep fix-exif {data}, or ssdprep undo {data}: either settles it")
 
 
+def foresee(root: Path) -> Recovered | None:
+    """What `recover` would do, for a dry run: nothing is changed. `SsdprepError` as in `refuse_half_done`."""
+    refuse_half_done(root)
+    recovered = None
+    for run in _pending(Path(root).resolve()):
+        recovered = Recovered(run.verb, run.when, len(run.entries), run.mark is Mark.DONE)
+    return recovered
+
+
 def settle(run: Run) -> None:
     """Carry on from the last mark of a run until nothing is left to do."""
     if run.mark is Mark.COMMITTED:

@@ -104,7 +104,8 @@ def fix_report(report: FixReport) -> Iterator[RenderableType]:
         yield Text("turned   " + ", ".join(f"{count:,} {how}" for how, count in kinds.items() if count))
     if report.recovered:
         ending = "completed" if report.recovered.forward else "taken back"
-        yield Text(f"before   a run that was interrupted ({report.recovered.when}) was {ending}", style="yellow")
+        tense = "would be" if report.dry_run else "was"
+        yield Text(f"before   a run that was interrupted ({report.recovered.when}) {tense} {ending}", style="yellow")
     data = shlex.quote(str(report.root))
     if changed and not report.dry_run:
         yield Text.assemble("backup   ", (f"{report.root / '.ssdprep'}", "bold green"))
@@ -126,7 +127,8 @@ def undo_report(report: UndoReport) -> Iterator[RenderableType]:
     if report.recovered:
         verb, when, count, is_new = report.recovered
         ending = f"completed: {_counted(count, 'file')}" if is_new else "taken back: every file is as it was"
-        yield Text(f"before   {verb} of {when} was interrupted; it is now {ending}", style="yellow")
+        tense = "would be" if report.dry_run else "is now"
+        yield Text(f"before   {verb} of {when} was interrupted; it {tense} {ending}", style="yellow")
     if report.verb is None:
         is_done = report.recovered is not None and report.recovered.verb == "undo"
         yield Text.assemble(("undo     ", "bold"), "done" if is_done else f"nothing to undo in {report.root}")

@@ -443,10 +443,27 @@ def test_who_only_reads_refuses_what_was_left_half_done(tmp_path, cli, monkeypat
     first = steps.index("replace a file") + 1  # the step at which the first file is about to be moved
     assert cli("fix-exif", data, env={"SSDPREP_DIE_AT": str(steps.index("keep a file") + 1)}).code == 99
     assert cli("audit", data).code == 0  # killed before the commit: all files are old
+    left = contents(tmp_path, hidden=True)
+    for verb in ("fix-exif", "undo"):
+        told = cli(verb, data, "--dry-run", "--json")
+        assert told.code == 0
+        assert (told.json["recovered"]["verb"], told.json["recovered"]["forward"]) == ("fix-exif", False)
+        assert "would be taken back" in cli(verb, data, "--dry-run").out
+    assert told.json["files"] == []  # undo would bring nothing back but that
+    assert contents(tmp_path, hidden=True) == left
     assert cli("undo", data).code == 0
     assert cli("fix-exif", data, env={"SSDPREP_DIE_AT": str(first + 1)}).code == 99
     left = contents(tmp_path, hidden=True)
-    for verb in ("audit", "xml2csv", "split", "augment --flip-h", "tfrecord", "preview"):
+    for verb in (
+        "fix-exif --dry-run",
+        "undo --dry-run",
+        "audit",
+        "xml2csv",
+        "split",
+        "augment --flip-h",
+        "tfrecord",
+        "preview",
+    ):
         ran = cli(*verb.split(), "my photos", cwd=tmp_path)
         assert ran.code == 2, verb
         assert "was cut off in my photos" in ran.err

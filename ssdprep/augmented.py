@@ -131,9 +131,7 @@ def augment_folder(
 
 def _tasks(source: derived.Source, copies: int) -> tuple[list[Task], list[Finding]]:
     """What to do with each photo, and those that no split lists. Names are settled here, before any work."""
-    parts = source.parts()
-    held = {record for name in derived.HELD_OUT for record in parts.get(name, ())}
-    drawn = set(parts.get("train", ())) - held
+    drawn = set(source.parts().get("train", ()))
     taken: set[str] = set()
     stems = derived.unique((derived.printable(record.path.stem) for record in source.records), taken)
     tasks = []

@@ -35,13 +35,16 @@ class Source:
     def parts(self) -> dict[str, tuple[Record, ...]]:
         """What is for train, val and test; empty parts are left out. Without splits everything is for training.
 
-        Where no ``train`` is listed, ``trainval`` stands in, or every photo: without those that are held out.
+        Where no ``train`` is listed, ``trainval`` stands in, or every photo. No photo is in two parts: one that is
+        listed for the test is neither val nor train, one for val is not train, whatever the lists say.
         """
-        held = {record for name in HELD_OUT for record in self.splits.get(name, ())}
-        rest = self.splits.get("trainval", self.records)
-        train = self.splits.get("train") or tuple(record for record in rest if record not in held)
-        parts = {"train": train, **{name: self.splits.get(name, ()) for name in HELD_OUT}}
-        return {name: records for name, records in parts.items() if records}
+        listed = {name: self.splits.get(name, ()) for name in HELD_OUT}
+        listed["train"] = self.splits.get("train") or self.splits.get("trainval", self.records)
+        parts, taken = {}, set[Record]()
+        for name in ("test", "val", "train"):
+            parts[name] = tuple(record for record in listed[name] if record not in taken)
+            taken.update(parts[name])
+        return {name: parts[name] for name in ("train", *HELD_OUT) if parts[name]}
 
     def name_of(self, record: Record) -> str:
         """The photo's path below the folder, with slashes on every system."""

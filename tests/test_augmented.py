@@ -147,6 +147,15 @@ def test_only_training_photos_are_drawn_from(tmp_path):
     assert {name: len(records) for name, records in scan_folder(report.out).splits.items()} == report.splits
 
 
+def test_a_photo_that_train_lists_too_stays_held_out(cli, tmp_path):
+    data = labelled_folder(tmp_path / "data", splits=True)
+    with (data / "ImageSets/Main/train.txt").open("a") as file:
+        file.write("p3\np4\n")
+    assert cli("augment", data, *GEOMETRY).code == 1  # SPL012: two parts list it
+    drawn_from = {row["source"] for row in table(tmp_path / "data-augmented")}
+    assert drawn_from == {"p0.jpg", "p1.jpg", "p2.jpg", "turned.jpg", "negative.jpg"}
+
+
 def test_names_never_meet(tmp_path):
     data = tmp_path / "data"
     for name in ("a/x.jpg", "b/x.jpg", "c/X.png", "x_aug1.jpg"):

@@ -123,6 +123,17 @@ def test_splits_go_to_their_own_files(written):
     assert {split for split, _ in read_tfrecords(written.out, "val")} == {"val"}
 
 
+def test_no_photo_is_in_two_parts_whatever_the_lists_say(tmp_path):
+    data = labelled_folder(tmp_path / "data", splits=True)
+    for name, more in (("train", "p3\np4\n"), ("val", "p4\n")):
+        with (data / f"ImageSets/Main/{name}.txt").open("a") as file:
+            file.write(more)
+    report = write_tfrecords(data, tmp_path / "out")
+    assert {name: part["images"] for name, part in report.splits.items()} == {"train": 5, "val": 1, "test": 1}
+    assert list(of("test", report.out)) == ["p4.jpg"]
+    assert not {"p3.png", "p4.jpg"} & set(of("train", report.out))
+
+
 def test_the_manifest_holds(written):
     manifest = json.loads((written.out / "manifest.json").read_text())
     assert manifest["labels"] == written.labels

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from ssdprep.labels import LabelMap, read_label_map
 
 from ssd.pipeline import Example, example_of
 from ssdprep.derived import damage, read_source
 from ssdprep.images import ImageFault
+from ssdprep.labels import LabelMap, read_label_map
 from ssdprep.record import Finding, SsdprepError, Track, untracked
 
 
@@ -80,9 +80,13 @@ def train_and_val(source: Source, seed: int) -> tuple[tuple[Example, ...], tuple
 def readable(
     examples: Sequence[Example], *, track: Track = untracked
 ) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
-    """The examples whose every pixel can be decoded; a finding for each of the others."""
+    """The examples whose photos can be decoded; a finding for each of the others. `SsdprepError` where none can."""
     with ThreadPoolExecutor() as threads:
         faults = list(track(threads.map(_fault_of, examples), "Checking photos", len(examples)))
+    if examples and None not in faults:
+        raise SsdprepError(
+            f"none of {len(faults)} photos can be read: {faults[0]}", "bring the photos back, or audit them"
+        )
     return (
         tuple(e for e, fault in zip(examples, faults, strict=True) if fault is None),
         tuple(fault for fault in faults if fault is not None),
@@ -98,15 +102,21 @@ def _fault_of(example: Example) -> Finding | None:
 
 
 def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
-    """Indices of one in so many, spread over the rarest class of each photo, so that val sees every class it can."""
+    """Indices of one in so many, spread over the rarest class of each photo, so that val sees every class it can.
+
+    Photos without objects come last, so that they are never all that val has.
+    """
     boxes = Counter(class_id for example in examples for class_id in example.ids.tolist())
 
     def key(i: int) -> tuple[int, int, str]:
-        rarest = min(((boxes[c], c) for c in examples[i].ids.tolist()), default=(0, 0))
+        rarest = min(((boxes[c], c) for c in examples[i].ids.tolist()), default=(len(boxes) + boxes.total(), 0))
         return (*rarest, hashlib.sha256(f"{seed}/{Path(examples[i].source).name}".encode()).hexdigest())
 
     order = sorted(range(len(examples)), key=key)
-    return order[one_in // 2 :: one_in] or order[-1:]
+    held = order[one_in // 2 :: one_in]
+    with_boxes = [i for i in order if len(examples[i].ids)]
+    seen = any(i in with_boxes for i in held)
+    return held if seen else [*held, *with_boxes[-1:]]
 
 
 def _from_tfrecords(path: Path, labels: LabelMap | None) -> Source:
@@ -124,9 +134,12 @@ def _from_tfrecords(path: Path, labels: LabelMap | None) -> Source:
 def _messages(shard: Path) -> Iterator[tuple[int, bytes]]:
     """Each record of a TFRecord file and where it begins; TensorFlow checks the checksums on the way."""
     offset = 0
-    for message in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
-        yield offset, message
-        offset += 8 + 4 + len(message) + 4  # length, its checksum, the message, its checksum
+    try:
+        for message in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+            yield offset, message
+            offset += 8 + 4 + len(message) + 4  # length, its checksum, the message, its checksum
+    except tf.errors.OpError as error:
+        raise SsdprepError(f"{shard} is damaged: {error.message}", "write it again with ssdprep tfrecord") from error
 
 
 def _example_in(shard: Path, offset: int, message: bytes, labels: LabelMap) -> Example:

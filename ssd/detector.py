@@ -88,13 +88,22 @@ def load_imagenet(model: keras.Model, config: Config) -> tuple[str, ...]:
 
 
 def copy_weights(model: keras.Model, stored: dict[str, list[np.ndarray]], source: str) -> tuple[str, ...]:
-    """Set the weights of every layer whose name and shapes are in ``stored``; the names of those layers."""
-    copied = []
+    """Set the weights of every layer whose name and shapes are in ``stored``; the names of those layers.
+
+    Heads and extras may differ (other classes) and then keep what they have; a backbone of other shapes is an error.
+    """
+    copied, backbone = [], backbone_layers(model)
     for layer in model.layers:
         values = stored.get(layer.name, [])
-        if values and [v.shape for v in values] == [tuple(w.shape) for w in layer.weights]:
+        given, wanted = [v.shape for v in values], [tuple(w.shape) for w in layer.weights]
+        if values and given == wanted:
             layer.set_weights([np.asarray(v, np.float32) for v in values])
             copied.append(layer.name)
+        elif values and layer.name in backbone:
+            raise SsdprepError(
+                f"{source} is no backbone for {model.name}: {layer.name} has the shapes {given}, not {wanted}",
+                "weights must be of the same backbone and width multiplier; see --preset",
+            )
     if not copied:
         raise SsdprepError(
             f"no layer of {source} fits {model.name}",

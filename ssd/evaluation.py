@@ -14,6 +14,7 @@ from ssd.data import open_source, readable
 from ssd.metrics import coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Run
+from ssdprep.derived import merged
 from ssdprep.record import Finding, Severity, Track, untracked
 
 
@@ -67,7 +68,7 @@ def evaluate_folder(run: Path, data: Path, split: str | None = None, *, track: T
     examples, bad = readable(source.split(name), track=track)
     evaluation, _ = evaluate(detector, examples, track=track)
     described = f"{data}, {'all photos' if name == 'all' else f'split {name}'}"
-    return Evaluation(**{**vars(evaluation), "source": described, "findings": (*source.findings, *bad)})
+    return Evaluation(**{**vars(evaluation), "source": described, "findings": merged(source.findings, bad)})
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Evaluation, list[np.ndarray]]:

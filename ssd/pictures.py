@@ -33,7 +33,7 @@ def curves(history: Sequence[Epoch], path: Path) -> None:
     loss.plot(epochs, [line.class_loss for line in history], color=CLASS, label="class")
     loss.plot(epochs, [line.box_loss for line in history], color=BOXES, label="box")
     loss.set(title="training loss", ylim=(0, None))
-    best = max(history, key=lambda line: (line.val_AP50, line.val_AP))
+    best = max(history, key=lambda line: line.rank)
     found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, label="AP50")
     found.plot(epochs, [line.val_AP for line in history], color=CLASS, label="AP")
     found.plot([best.epoch], [best.val_AP50], "o", color=GOOD, label=f"kept: epoch {best.epoch}, {best.val_AP50:.3f}")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from ssdprep.labels import LabelMap
 
 from ssd.augmentation import Augmentation, augment, sample
 from ssd.encoder import encode_targets
 from ssd.presets import Config
 from ssdprep import images
+from ssdprep.labels import LabelMap
 from ssdprep.record import Record
 
 WHOLE = tf.constant([0.0, 0.0, 1.0, 1.0])
@@ -99,8 +99,8 @@ def training_batches(
     """An endless stream of ``(images, (class_index, offsets))`` for training, the same for the same seed.
 
     images: (B, h, w, 3) float32 in 0..255; class_index: (B, n_boxes) int32, 0 background, -1 neutral; offsets:
-    (B, n_boxes, 4) float32. Photos are shrunk once to what crops can need, kept in memory while they fit, reshuffled
-    in each epoch.
+    (B, n_boxes, 4) float32. Photos are shrunk once to twice the input, kept in memory while they fit, reshuffled in
+    each epoch.
     """
     photos = _photos(examples, longest=2 * max(config.image_size))
     if sum(_shrunk_bytes(e, 2 * max(config.image_size)) for e in examples) <= CACHED:
@@ -148,7 +148,7 @@ def _shrink(image: tf.Tensor, longest: int) -> tf.Tensor:
     """The photo with its longer side brought down to ``longest``; smaller photos stay as they are."""
     sides = tf.cast(tf.shape(image)[:2], tf.float32)
     scale = tf.minimum(1.0, longest / tf.reduce_max(sides))
-    target = tf.cast(tf.round(sides * scale), tf.int32)
+    target = tf.maximum(1, tf.cast(tf.round(sides * scale), tf.int32))
 
     def shrunk() -> tf.Tensor:
         small = tf.image.resize(image, target, antialias=True)

@@ -18,7 +18,7 @@ from ssdprep.draw import draw_boxes
 from ssdprep.files import write_new
 from ssdprep.record import Finding, Object, Severity, SsdprepError, Track, untracked
 from ssdprep.sheets import contact_sheet
-from ssdprep.walk import PHOTOS
+from ssdprep.walk import walk
 
 SHEET, ON_SHEET = "contact_sheet.jpg", 24
 
@@ -105,8 +105,7 @@ def _photos_in(paths: Sequence[Path]) -> list[Path]:
     """The photos that are meant; one that does not exist is found out when it is read."""
     found: list[Path] = []
     for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTOS) if path.is_dir() else [path]
-        found += inside
+        found += [path / name for name in walk(path).photos] if path.is_dir() else [path]
     if not found:
         raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", "name photos, or folders of photos")
     return found

@@ -11,12 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from ssdprep.labels import LabelMap
 
 from ssd.decoder import detect
 from ssd.detector import anchors_of, build_detector
 from ssd.pipeline import Example, evaluation_batches
 from ssd.presets import Config
+from ssdprep.files import write_new
+from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError, Track, untracked
 
 MODEL, CONFIG = "model.keras", "config.json"
@@ -46,17 +47,22 @@ class Run:
                 f"{folder} holds no trained detector: {missing[0]} is missing",
                 "python -m ssd.train DATA --out RUN first",
             )
-        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        config = Config.from_dict(stored["config"])
-        model = keras.models.load_model(folder / MODEL, compile=False)
-        return cls(model, config, LabelMap.from_names(stored["classes"]), anchors_of(model, config))
+        try:
+            stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            config = Config.from_dict(stored["config"])
+            model = keras.models.load_model(folder / MODEL, compile=False)
+            return cls(model, config, LabelMap.from_names(stored["classes"]), anchors_of(model, config))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise SsdprepError(f"the detector in {folder} cannot be read: {error}", "train it again") from error
 
     def save(self, folder: Path, **facts: Any) -> None:
         """Write the model and ``config.json``, with any further facts about how it came to be."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / MODEL)
+        partial = folder / f".partial-{MODEL}"  # a cut while it is written must not cost the checkpoint that is there
+        self.model.save(partial)
+        partial.replace(folder / MODEL)
         described = {"config": self.config.to_dict(), "classes": list(self.labels.names), **facts}
-        (folder / CONFIG).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_new(folder / CONFIG, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
 
     def detect(
         self,

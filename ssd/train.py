@@ -27,7 +27,9 @@ def train(
     preset: Annotated[str, typer.Option(help="The detector.")] = "mobilenet_v2_ssd_224",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Photos in one step.")] = 16,
-    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
+    rate: Annotated[
+        float, typer.Option(min=1e-8, help="Peak learning rate of the heads; the backbone's is half of it.")
+    ] = 1e-3,
     flip_v: Annotated[
         bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")
     ] = False,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from ssd.augmentation import Augmentation
@@ -25,6 +24,7 @@ from ssd.pipeline import Example, training_batches
 from ssd.presets import preset
 from ssd.run import Run
 from ssdprep import __version__
+from ssdprep.derived import merged
 from ssdprep.record import Finding, Say, Severity, SsdprepError, Track, untracked
 
 
@@ -36,8 +36,8 @@ class Recipe:
     frozen_epochs: int = 3  # the first so many train only what is new; none where all weights are random
     batch: int = 16
     rate: float = 1e-3  # of the heads, and of everything where all weights are random
-    backbone_rate: float = 5e-4  # of pretrained layers
-    warmup_epochs: float = 2.0  # of each stage
+    backbone_share: float = 0.5  # of that rate, for pretrained layers
+    warmup_epochs: float = 2.0  # of the run, and again of the backbone when it is freed
     final_rate: float = 0.02  # share of the peak that the cosine ends at
     clip_norm: float = 10.0
     averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
@@ -59,6 +59,18 @@ class Epoch:
     images_per_second: float
     seconds: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The higher, the better it detects: AP50, then AP; undefined is worse than 0."""
+        return tuple(-1.0 if math.isnan(value) else value for value in (self.val_AP50, self.val_AP))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; a figure that is not defined is null."""
+        return {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in asdict(self).items()
+        }
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -75,7 +87,7 @@ class Trained:
     @property
     def best(self) -> Epoch:
         """The epoch whose weights were kept."""
-        return max(self.history, key=lambda e: (np.nan_to_num(e.val_AP50, nan=-1.0), np.nan_to_num(e.val_AP, nan=-1.0)))
+        return best_of(self.history)
 
     @property
     def exit_code(self) -> int:
@@ -90,8 +102,8 @@ class Trained:
             "classes": list(self.classes),
             "photos": self.photos,
             "pretrained_layers": self.pretrained,
-            "best": asdict(self.best),
-            "history": [asdict(e) for e in self.history],
+            "best": self.best.to_dict(),
+            "history": [line.to_dict() for line in self.history],
             "findings": [f.to_dict() for f in self.findings],
         }
 
@@ -135,7 +147,6 @@ class KeepBest(keras.callbacks.Callback):
         self._run, self._validation, self._recipe, self._out, self._facts, self._say = (
             run, validation, recipe, out, facts, say,
         )  # fmt: skip
-        self._best = (-1.0, -1.0)
         self._begun = time.monotonic()
         self._images = 0
 
@@ -158,25 +169,22 @@ class KeepBest(keras.callbacks.Callback):
         trained = time.monotonic() - self._epoch_begun
         with self.model.optimizer.averaged():
             scores, _ = evaluate(self._run, self._validation)
-            measure = tuple(-1.0 if math.isnan(v) else v for v in (scores.AP50, scores.AP))
-            better = measure > self._best
-            if better:
-                self._best = measure
-                self._run.save(self._out, **self._facts, epoch=epoch + 1, val_AP50=scores.AP50, val_AP=scores.AP)
-        line = Epoch(
-            epoch=epoch + 1,
-            stage=self.stage,
-            loss=logs["loss"],
-            class_loss=logs["class_loss"],
-            box_loss=logs["box_loss"],
-            val_AP50=scores.AP50,
-            val_AP=scores.AP,
-            images_per_second=self._images / trained,
-            seconds=time.monotonic() - self._begun,
-        )
-        self.history.append(line)
+            line = Epoch(
+                epoch=epoch + 1,
+                stage=self.stage,
+                loss=logs["loss"],
+                class_loss=logs["class_loss"],
+                box_loss=logs["box_loss"],
+                val_AP50=scores.AP50,
+                val_AP=scores.AP,
+                images_per_second=self._images / trained,
+                seconds=time.monotonic() - self._begun,
+            )
+            self.history.append(line)
+            if best_of(self.history) is line:
+                self._run.save(self._out, **self._facts, kept=line.to_dict())
         write_history(self._out / "history.csv", self.history)
-        self._say(_told(line, self._recipe.epochs, better))
+        self._say(_told(line, self._recipe.epochs, best_of(self.history) is line))
 
 
 def train_folder(
@@ -203,6 +211,7 @@ def train_folder(
     keras.utils.set_random_seed(seed)
     source = open_source(data, track=track)
     (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
+    _require_boxes(source, train=training, val=validation)
     run = Run.new(preset(preset_name), source.labels)
     pretrained = start_from(run, weights)
     folder.mkdir(parents=True, exist_ok=True)
@@ -212,7 +221,7 @@ def train_folder(
         "data": str(data),
         "weights": weights,
         "seed": seed,
-        "recipe": asdict(recipe),
+        "recipe": {**asdict(recipe), "augmentation": recipe.augmentation._asdict()},
         "photos": {"train": len(training), "val": len(validation)},
         "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
                      "python": platform.python_version()},
@@ -231,8 +240,17 @@ def train_folder(
         facts["photos"],
         len(pretrained),
         tuple(history),
-        (*source.findings, *bad, *also_bad),
+        merged(source.findings, bad, also_bad),
     )
+
+
+def _require_boxes(source: Source, **parts: Sequence[Example]) -> None:
+    for name, examples in parts.items():
+        if not any(len(example.ids) for example in examples):
+            raise SsdprepError(
+                f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured",
+                f"label more photos, or share them out anew: ssdprep split {source.path} --force",
+            )
 
 
 def start_from(run: Run, weights: str) -> tuple[str, ...]:
@@ -292,6 +310,11 @@ def train(
     return keep.history
 
 
+def best_of(history: Sequence[Epoch]) -> Epoch:
+    """The epoch that detects best; the first of equals."""
+    return max(history, key=lambda line: line.rank)
+
+
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """The epochs as CSV, one line each."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -334,7 +357,7 @@ def _optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretr
     return AveragedAdam(
         WarmCosine(recipe.rate, warmup, total, recipe.final_rate, begun * steps),
         slow,
-        recipe.backbone_rate / recipe.rate,
+        recipe.backbone_share,
         warmup,
         recipe.averaging,
         global_clipnorm=recipe.clip_norm,

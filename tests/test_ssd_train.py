@@ -127,7 +127,8 @@ def test_tfrecords_train_like_photos(photos, trained, tmp_path):
     direct = run("ssd.evaluate", trained, photos, "--split", "test", "--json")
     assert done.code == 0, done.err
     assert done.json["images"] == direct.json["images"]
-    assert [done.json[key] for key in ("AP50", "AP", "voc07")] == [direct.json[key] for key in ("AP50", "AP", "voc07")]
+    for key in ("AP50", "AP", "voc07"):  # equal scores fall in the order of the photos, which shards mix
+        assert done.json[key] == pytest.approx(direct.json[key], abs=2e-3)
     assert {name: c["boxes"] for name, c in done.json["per_class"].items()} == {
         name: c["boxes"] for name, c in direct.json["per_class"].items()
     }

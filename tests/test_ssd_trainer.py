@@ -1,0 +1,215 @@
+"""What training promises, on tiny models and drawn examples: stages, averages, the checkpoint, what is held out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from ssd.data import Source, train_and_val
+from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
+from ssd.learner import AveragedAdam, WarmCosine
+from ssd.pipeline import Example
+from ssd.presets import PRESETS, Config, preset
+from ssd.run import Run
+from ssd.trainer import Epoch, Recipe, _freeze, best_of, train
+from ssdprep.images import encode_jpeg
+from ssdprep.labels import LabelMap
+from ssdprep.record import SsdprepError
+
+SMALL = replace(preset("mobilenet_v2_035_ssd_224"), image_size=(64, 64))
+
+
+def example(name: str, *ids: int, folder: Path = Path()) -> Example:
+    boxes = np.array([[0.2, 0.2, 0.7, 0.8]] * len(ids), np.float32).reshape(-1, 4)
+    return Example(str(folder / name), (64, 64), boxes, np.array(ids, np.int32), np.zeros(len(ids), bool))
+
+
+def source(examples, **splits) -> Source:
+    return Source(Path("set"), LabelMap(("a", "b")), {"all": tuple(examples), **splits}, ())
+
+
+def epoch(number: int, ap50: float, ap: float = 0.0, loss: float = 1.0) -> Epoch:
+    return Epoch(number, "all", loss, loss, 0.0, ap50, ap, 1.0, 1.0)
+
+
+# What is held out
+
+
+def test_the_test_split_is_never_trained_on():
+    parts = {name: tuple(example(f"{name}{i}", 1) for i in range(9)) for name in ("train", "test")}
+    training, validation = train_and_val(source([*parts["train"], *parts["test"]], **parts), seed=0)
+    assert {e.source for e in (*training, *validation)} == {e.source for e in parts["train"]}
+    assert not {e.source for e in training} & {e.source for e in validation}
+
+
+def test_a_given_val_split_is_used_as_it_is():
+    parts = {"train": (example("a", 1),), "val": (example("b", 1),)}
+    assert train_and_val(source([], **parts), seed=0) == (parts["train"], parts["val"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("negatives", "positives"), [(8, 3), (5, 7), (30, 5), (0, 2), (1, 1)])
+def test_validation_always_has_a_box(seed, negatives, positives):
+    examples = [example(f"n{i}") for i in range(negatives)] + [example(f"p{i}", 1) for i in range(positives)]
+    training, validation = train_and_val(source(examples), seed)
+    assert any(len(e.ids) for e in validation)
+    assert len(training) + len(validation) == negatives + positives
+
+
+def test_the_choice_depends_on_names_and_seed_alone():
+    examples = [example(f"p{i}", 1 + i % 2) for i in range(40)]
+    chosen = {e.source for e in train_and_val(source(examples), 3)[1]}
+    assert chosen == {e.source for e in train_and_val(source(examples[::-1]), 3)[1]}
+    assert chosen != {e.source for e in train_and_val(source(examples), 4)[1]}
+    assert len(chosen) == 5
+
+
+# Weights
+
+
+@pytest.fixture(scope="module")
+def detector() -> keras.Model:
+    return build_detector(SMALL, 2)
+
+
+def test_a_backbone_of_another_width_is_refused(detector, weights):
+    file = next(weights.glob("mobilenet_v2_*.h5"))
+    with pytest.raises(SsdprepError, match="is no backbone for"):
+        load_weights(detector, file)
+
+
+def test_the_demo_starts_from_its_file(sample):
+    model = build_detector(preset("mobilenet_v2_035_ssd_224"), 3)
+    copied = set(load_weights(model, sample / "start.h5"))
+    assert copied == {layer.name for layer in model.layers if layer.weights} & backbone_layers(model)
+
+
+def test_heads_for_other_classes_keep_what_they_have(detector):
+    other = build_detector(SMALL, 5)
+    copied = copy_weights(other, {layer.name: layer.get_weights() for layer in detector.layers}, "here")
+    assert {"Conv1", "boxes_1_conv"} <= set(copied)
+    assert "classes_1_conv" not in copied
+
+
+def test_a_file_that_is_no_weights_says_so(detector, tmp_path):
+    (tmp_path / "x.h5").write_bytes(b"not a file of weights")
+    with pytest.raises(SsdprepError, match="is no Keras weights file"):
+        load_weights(detector, tmp_path / "x.h5")
+    with pytest.raises(SsdprepError, match="does not exist"):
+        load_weights(detector, tmp_path / "y.h5")
+
+
+# Stages, schedule, averages
+
+
+def test_stages_free_what_they_say(detector):
+    pretrained = sorted(backbone_layers(detector))
+    _freeze(detector, "heads", pretrained, Recipe())
+    assert {layer.name for layer in detector.layers if layer.trainable_variables} == {
+        layer.name for layer in detector.layers if layer.weights and layer.name not in pretrained
+    }
+    _freeze(detector, "all", pretrained, Recipe())
+    free = {layer.name for layer in detector.layers if layer.trainable_variables}
+    assert {"block_3_expand", "Conv_1", "classes_1_conv"} <= free
+    assert not any(name.endswith("BN") or name.startswith(("Conv1", "block_2", "bn_")) for name in free)
+
+
+def test_random_weights_learn_everything(detector):
+    _freeze(detector, "all", (), Recipe())
+    assert all(layer.trainable for layer in detector.layers)
+
+
+def test_the_rate_rises_and_falls():
+    rate = WarmCosine(peak=1.0, warmup=10, total=110, final=0.02)
+    values = [float(rate(step)) for step in (0, 4, 9, 10, 60, 110, 200)]
+    assert values == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.51, 0.02, 0.02], abs=1e-6)
+    assert float(WarmCosine(1.0, 10, 110, 0.02, begun=60)(0)) == pytest.approx(0.51)
+
+
+def test_averages_follow_and_step_aside():
+    optimizer = AveragedAdam(0.1, slow=set(), slow_factor=1.0, slow_warmup=1, averaging=0.5)
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+    optimizer.apply([np.array([1.0], np.float32)])
+    moved = variable.numpy().copy()
+    keep = min(0.5, 2 / 11)
+    with optimizer.averaged():
+        assert variable.numpy() == pytest.approx(keep * 1.0 + (1 - keep) * moved, abs=1e-6)
+    assert variable.numpy() == pytest.approx(moved)
+
+
+def test_slow_variables_move_less():
+    fast, slow = keras.Variable([1.0], name="fast"), keras.Variable([1.0], name="slow")
+    optimizer = AveragedAdam(0.1, slow={slow.path}, slow_factor=0.25, slow_warmup=1, averaging=0.9)
+    optimizer.build([fast, slow])
+    optimizer.apply([np.array([1.0], np.float32)] * 2)
+    assert (1 - slow.numpy()) == pytest.approx(0.25 * (1 - fast.numpy()), rel=1e-3)
+
+
+# The checkpoint
+
+
+def test_the_best_epoch_detects_best_whatever_its_loss():
+    history = [epoch(1, 0.5, loss=0.1), epoch(2, 0.9, 0.3, loss=5.0), epoch(3, 0.9, 0.2), epoch(4, math.nan, loss=0.0)]
+    assert best_of(history).epoch == 2
+    assert best_of([epoch(1, math.nan), epoch(2, 0.0)]).epoch == 2
+    assert best_of([epoch(1, math.nan), epoch(2, math.nan)]).epoch == 1
+
+
+def test_a_run_survives_and_says_what_it_is(tmp_path):
+    """Train an epoch on drawn squares: finite loss, a run that loads and detects the same, also without objects."""
+    for i in range(6):
+        picture = np.zeros((64, 64, 3), np.uint8)
+        picture[13:51, 13:45] = (255, 255 * (i % 2), 0)
+        (tmp_path / f"{i}.jpg").write_bytes(encode_jpeg(picture))
+    examples = [example(f"{i}.jpg", *([1 + i % 2] if i else []), folder=tmp_path) for i in range(6)]
+    run = Run.new(SMALL, LabelMap(("red", "yellow")))
+    history = train(run, examples, examples, Recipe(epochs=1, batch=2), tmp_path / "run", seed=0)
+    assert math.isfinite(history[0].loss)
+    loaded = Run.load(tmp_path / "run")
+    assert (loaded.config, loaded.labels.names) == (SMALL, ("red", "yellow"))
+    twice = [[*Run.load(tmp_path / "run").detect(examples)] for _ in range(2)]
+    assert all(np.array_equal(a, b) for a, b in zip(*twice, strict=True))
+    for rows, e in zip(loaded.detect(examples), examples, strict=True):
+        assert ((rows[:, 2:] >= 0) & (rows[:, 2:] <= 64)).all()
+        assert (np.diff(rows[:, 1]) <= 0).all()
+        assert e.size == (64, 64)
+
+
+def test_a_broken_run_is_named(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {}}))
+    (tmp_path / "model.keras").write_bytes(b"cut off")
+    with pytest.raises(SsdprepError, match="cannot be read"):
+        Run.load(tmp_path)
+
+
+# Presets
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_have_document_004s_maps(name):
+    run = Run.new(preset(name), LabelMap(("a",)))
+    assert len(run.anchors) == 6300  # 28, 14, 7, 4, 2 and 1 cells a side, 6 boxes each
+    shapes = {name: tuple(output.shape) for name, output in run.model.output.items()}
+    assert shapes == {"logits": (None, 6300, 2), "offsets": (None, 6300, 4)}
+    assert Config.from_dict(json.loads(json.dumps(run.config.to_dict()))) == run.config
+
+
+def test_the_backbone_is_keras_applications(weights):
+    """Equal outputs with the same weights: every layer stands where it stood."""
+    from ssd.backbones.mobilenet_v2 import mobilenet_v2
+
+    file = next(weights.glob("mobilenet_v2_*.h5"))
+    published = keras.applications.MobileNetV2(include_top=False, weights=str(file), input_shape=(224, 224, 3))
+    image = keras.Input((224, 224, 3))
+    ours = keras.Model(image, mobilenet_v2(image))
+    copy_weights(ours, {layer.name: layer.get_weights() for layer in published.layers}, "keras.applications")
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
+    assert np.array_equal(ours(picture).numpy(), published(picture).numpy())
+    assert ours.count_params() == published.count_params() == 2_257_984

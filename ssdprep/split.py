@@ -16,6 +16,7 @@ from ssdprep import files
 from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.stratify import FEW, stratify
+from ssdprep.walk import folded
 
 RARE, UNLABELLED, OFF_SHARE, MISSING, UNLISTABLE = "SPL001", "SPL002", "SPL003", "SPL004", "SPL005"
 
@@ -139,10 +140,10 @@ def _list_names(dataset: Dataset) -> dict[Path, str]:
     """What a list calls each photo: its stem, or as much of its path as tells it from all others."""
     photos = [*(record.path for record in dataset.records), *dataset.left_out]
     forms = {path: _forms(path.relative_to(dataset.root)) for path in photos}
-    owners = Counter(key for each in forms.values() for key in {_folded(form) for form in each})
+    owners = Counter(key for each in forms.values() for key in {folded(form) for form in each})
     chosen = {}
     for path, each in forms.items():
-        fitting = [form for form in each if owners[_folded(form)] == 1 and _fits_a_line(form)]
+        fitting = [form for form in each if owners[folded(form)] == 1 and _fits_a_line(form)]
         if fitting:
             chosen[path] = fitting[0]
     return chosen
@@ -151,10 +152,6 @@ def _list_names(dataset: Dataset) -> dict[Path, str]:
 def _forms(relative: Path) -> tuple[str, str, str]:
     """Stem, path without extension, path."""
     return relative.stem, relative.with_suffix("").as_posix(), relative.as_posix()
-
-
-def _folded(name: str) -> str:
-    return normalize("NFC", name).casefold()
 
 
 def _fits_a_line(text: str) -> bool:

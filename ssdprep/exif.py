@@ -15,7 +15,7 @@ from ssdprep.formats.voc import NO_SIZE
 from ssdprep.journal import BACKUPS, STATE
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
 from ssdprep.parallel import in_order
-from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
+from ssdprep.record import Dataset, Finding, Record, Severity, Size, Track, untracked
 from ssdprep.recovery import foresee
 from ssdprep.repair import Outcome, Repair, Task, repair
 from ssdprep.scan import SECOND, WRONG_ORIENTATION, scan_folder
@@ -27,6 +27,7 @@ Fault = tuple[str, Path]  # code and place of a finding
 
 BACKUP_HAS_PLACE = "ORI005"
 
+_UNKNOWN = Decision(Verdict.UNRESOLVED, "no annotation or photo that can be read", Size(0, 0))
 _WORTH_WORKERS = 32 * 2**20  # bytes of photos below which starting processes costs more than it saves
 
 
@@ -125,7 +126,10 @@ def fix_exif(
         dataset = scan_folder(root, track=track)
         decisions = _decisions(dataset, frame, turned)
         tasks = [Task(record, decision, images == "rewrite", strip_gps) for record, decision in decisions]
-        work = [task for task in tasks if task.is_needed]
+        strays = [
+            Task(Record(photo, None), _UNKNOWN, rewrite=False, strip_gps=True) for photo in _strays(dataset, strip_gps)
+        ]
+        work = [*(task for task in tasks if task.is_needed), *strays]
         repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
         done = _tried(work, repairs) if change is None else _stage(root, change, work, repairs)
     cured = set() if dry_run else _cured(tasks, done)
@@ -154,6 +158,12 @@ def _decisions(dataset: Dataset, frame: Frame, turned: Turn | None) -> list[tupl
             decision = replace(decision, verdict=Verdict.CONFLICT, evidence=evidence, remedy=remedy)
         decisions.append((record, decision))
     return decisions
+
+
+def _strays(dataset: Dataset, strip_gps: bool) -> list[Path]:
+    """Photos that nothing can be decided about; they may hold a place all the same."""
+    unreadable = (record.image for record in dataset.records if record.image and record.stored_size is None)
+    return [*dataset.left_out, *unreadable] if strip_gps else []
 
 
 def _shared(records: Iterable[Record]) -> set[Path | None]:
@@ -224,6 +234,8 @@ def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome], 
         fixes.append(
             FileFix(record.image, record.annotation, record.orientation, decision.verdict, decision.evidence, action)
         )
+    decided = {task.record.path for task in tasks}
+    findings += [finding for path, outcome in done.items() if path not in decided for finding in outcome.findings]
     turned = Counter(outcome.lossless for outcome in done.values())
     return FixReport(
         root=dataset.root,
@@ -232,6 +244,6 @@ def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome], 
         changed_annotations=sum(outcome.annotation_changed for outcome in done.values()),
         lossless=turned[True],
         reencoded=turned[False],
-        findings=tuple(findings),
+        findings=tuple(dict.fromkeys(findings)),
         advice=advice if any(task.decision.verdict is Verdict.UNRESOLVED for task in tasks) else None,
     )

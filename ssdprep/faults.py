@@ -8,6 +8,7 @@ CUT_SHORT = "IMG003"
 DAMAGED = "IMG004"
 NOT_TURNABLE = "IMG005"
 NOT_EIGHT_BIT = "IMG006"
+HOLDS_PLACE = "IMG008"
 
 _COPY_AGAIN = "copy the photo from its source again, or delete it and its annotation"
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ssdprep import jpeg, jpeg_turn, metadata, png, webp
-from ssdprep.faults import CUT_SHORT, DAMAGED, EMPTY, NO_IMAGE, NOT_EIGHT_BIT, NOT_TURNABLE, ImageFault
+from ssdprep.faults import CUT_SHORT, DAMAGED, EMPTY, HOLDS_PLACE, NO_IMAGE, NOT_EIGHT_BIT, NOT_TURNABLE, ImageFault
 from ssdprep.metadata import Edit
 from ssdprep.record import Size
 from ssdprep.turn import effective, turn
@@ -151,7 +151,10 @@ def make_upright(data: bytes, *, strip_gps: bool = False) -> Turned:
 
 
 def without_gps(data: bytes) -> bytes:
-    """A photo file's bytes without the GPS part of EXIF and XMP; pixels and orientation stay. Raises `ImageFault`."""
+    """A photo file's bytes without the GPS part of EXIF and XMP; pixels and orientation stay.
+
+    Raises `ImageFault`, also for a file that holds a place and is of a kind that is not edited (AVIF).
+    """
     return _edited(data, _probe(io.BytesIO(data)), Edit(mark_upright=False, strip_gps=True)).data
 
 
@@ -168,6 +171,9 @@ def _edited(data: bytes, found: Probe, edit: Edit) -> Turned:
         raise ImageFault(NOT_TURNABLE, f"a {found.format} with orientation {edit.orientation} is not turned", remedy)
     if found.format == "TIFF":  # the file itself is built like an EXIF block
         data = edit.exif(data)
+    if edit.strip_gps and metadata.holds_place(data):
+        remedy = "save it as JPEG with an image editor, delete this one, then run this again"
+        raise ImageFault(HOLDS_PLACE, f"still holds the place: that of a {found.format} is not removed here", remedy)
     return Turned(data, lossless=True)
 
 

@@ -25,6 +25,7 @@ _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))(\d+)""
 _XMP_LENGTH = re.compile(rb"""(\bItem:Length\s*=\s*["'])(\d+)""")
 _XMP_SIDES = re.compile(rb"\b(exif:Pixel)(X|Y)(Dimension)\b|\b(tiff:Image)(Width|Length)\b")
 _XMP_GPS = re.compile(rb"""\s+exif:GPS\w+\s*=\s*(?:"[^"]*"|'[^']*')|<(exif:GPS\w+)\b[^>]*?(?:/>|>.*?</\1\s*>)""", re.S)
+_TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 _OTHER_SIDE = {b"X": b"Y", b"Y": b"X", b"Width": b"Length", b"Length": b"Width"}
 
 
@@ -170,6 +171,12 @@ def xmp_orientation(packet: bytes) -> int | None:
 def xmp_without_gps(packet: bytes) -> bytes:
     """An XMP packet without its exif:GPS properties."""
     return _XMP_GPS.sub(b"", packet)
+
+
+def holds_place(data: bytes) -> bool:
+    """Whether a GPS directory or property stands anywhere in a file whose own structure is not known here."""
+    blocks = (data[match.start() :] for match in _TIFF_HEADER.finditer(data))
+    return b"exif:GPS" in data or any(exif_without_gps(block) != block for block in blocks)
 
 
 def xmp_with_lengths(packet: bytes, lengths: dict[int, int]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from ssdprep.faults import HOLDS_PLACE
 from ssdprep.formats import voc
 from ssdprep.images import ImageFault, make_upright, probe, without_gps
 from ssdprep.orient import TOLERANCE, Decision, Verdict
@@ -74,6 +75,16 @@ class Outcome(NamedTuple):
 
 def repair(task: Task) -> Repair:
     """Both files of a record as they are to be. Never raises: where one cannot be changed, neither is."""
+    fixed = _repair(task)
+    failed = {finding.code for finding in fixed.findings if finding.severity is Severity.ERROR}
+    if not (task.strip_gps and failed) or HOLDS_PLACE in failed:
+        return fixed
+    message, remedy = "may still hold the place: it could not be changed", "mind it before you pass it on"
+    finding = Finding(HOLDS_PLACE, Severity.ERROR, task.record.path, 0, message, remedy)
+    return fixed._replace(findings=(*fixed.findings, finding))
+
+
+def _repair(task: Task) -> Repair:
     record = task.record
     assert record.image is not None
     try:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import REPOSITORY
-from make_photos import INVERSE, MAKER, exif_block, jpeg, opened, png, stored
+from make_photos import INVERSE, MAKER, exif_block, jpeg, opened, png, saved, stored
 from PIL import Image
 
 from ssdprep import boxes, fix_exif, journal, scan_folder, to_upright, undo
@@ -613,6 +613,35 @@ def test_strip_gps_reaches_every_photo(tmp_path, cli):
     before = contents(tmp_path, hidden=True)
     cli("fix-exif", tmp_path, "--strip-gps")
     assert contents(tmp_path, hidden=True) == before
+
+
+def test_strip_gps_leaves_no_place_unsaid(tmp_path, cli):
+    block = exif_block(1, gps=True)
+    tagged, picture = jpeg(marked(EVEN), block), Image.fromarray(marked(EVEN))
+    for name in ("broken", "twice", "cut"):
+        add(tmp_path, f"{name}.jpg", 1, "upright", data=tagged)
+    (tmp_path / "broken.xml").write_text("<annotation>")
+    for rival in ("x", "y"):
+        (tmp_path / rival).mkdir()
+        shutil.copy(tmp_path / "twice.xml", tmp_path / rival)
+    (tmp_path / "twice.xml").unlink()
+    (tmp_path / "cut.jpg").write_bytes(tagged[:-500])
+    (tmp_path / "headless.jpg").write_bytes(tagged[:200])
+    (tmp_path / "tagged.avif").write_bytes(saved(picture, "AVIF", exif=block))
+    (tmp_path / "plain.avif").write_bytes(saved(picture, "AVIF"))
+    (tmp_path / "plain.bmp").write_bytes(saved(picture, "BMP"))
+    before = contents(tmp_path)
+    ran = cli("fix-exif", tmp_path, "--strip-gps", "--json")
+    assert ran.code == 1
+    told = {Path(finding["path"]).name for finding in ran.json["findings"] if finding["code"] == "IMG008"}
+    assert told == {"cut.jpg", "headless.jpg", "tagged.avif"}
+    assert {name for name, now in contents(tmp_path).items() if now != before[name]} == {
+        "broken.jpg",
+        "twice.jpg",
+    }
+    for name in ("broken", "twice"):
+        assert 0x8825 not in opened((tmp_path / f"{name}.jpg").read_bytes()).getexif()
+    assert "still holds the place" in cli("fix-exif", tmp_path, "--strip-gps").out
 
 
 # --- sizes and ways --------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from ssdprep.record import Size
 from ssdprep.turn import TRANSPOSES
 
 EVEN, ODD = Size(96, 64), Size(97, 61)
-KNOWN_FAULTS = {f"IMG00{number}" for number in range(1, 7)}
+KNOWN_FAULTS = {f"IMG00{number}" for number in (*range(1, 7), 8)}
 TAGS = range(1, 9)
 
 

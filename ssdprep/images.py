@@ -43,6 +43,8 @@ __all__ = [
 Pixels = NDArray[np.uint8]
 
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+_HEIC = {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}  # brands of ISO/IEC 23008-12
+_EXPORT = "export it as JPEG (on the phone: Settings, Camera, Formats, Most Compatible)"
 _DECODERS = (
     OSError,
     SyntaxError,
@@ -208,7 +210,11 @@ def _opened(data: bytes) -> Any:
             warnings.simplefilter("ignore")
             return Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        raise ImageFault(NO_IMAGE, "this is no image", "replace it by the photo, or delete it") from None
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+            raise ImageFault(NO_IMAGE, "HEIC cannot be read here", _EXPORT) from None
+        raise ImageFault(
+            NO_IMAGE, "this is no image", "put the photo in its place, or take it out of the folder"
+        ) from None
     except Image.DecompressionBombError:
         raise ImageFault(NO_IMAGE, "more than 178 million pixels", "save it smaller, and label it again") from None
     except _DECODERS as error:

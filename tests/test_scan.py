@@ -252,6 +252,16 @@ def test_photos_that_are_none(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"hevc", b"mif1", b"msf1"])
+def test_a_photo_of_a_phone_that_cannot_be_read_is_not_called_none(tmp_path: Path, brand: bytes) -> None:
+    pair(tmp_path, "a")
+    (tmp_path / "b.heic").write_bytes(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic\0\0\1\0meta")
+    annotation(tmp_path / "b.xml", [APPLE], filename="b.heic")
+    (finding,) = scan_folder(tmp_path).findings
+    assert (finding.code, finding.path.name, finding.message) == ("IMG002", "b.heic", "HEIC cannot be read here")
+    assert finding.remedy == "export it as JPEG (on the phone: Settings, Camera, Formats, Most Compatible)"
+
+
 def test_data_behind_the_end_of_a_photo_is_no_fault(tmp_path: Path) -> None:
     pair(tmp_path, "a")
     with (tmp_path / "a.jpg").open("ab") as file:

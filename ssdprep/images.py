@@ -53,6 +53,7 @@ _DECODERS = (
     IndexError,
     struct.error,
     zlib.error,
+    RuntimeError,  # AVIF
 )  # raise at bad pixel data
 
 

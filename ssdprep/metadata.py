@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD = 0x0112, 0x8769, 0x8825
@@ -248,12 +249,11 @@ def _drop_thumbnail(block: _Block) -> None:
 
 
 def _blank_gps(block: _Block, ifd: int) -> None:
-    """Zeros over the GPS directory and over every value that it points to, where it is one."""
-    try:
-        entries = list(block.entries(ifd))
-    except struct.error:
-        return
-    if ifd < 8 or any(entry.tag > _LAST_GPS_TAG for entry in entries):
+    """Zeros over the GPS directory and over every value that it points to, where it is one, as far as it goes."""
+    entries: list[_Entry] = []
+    with suppress(struct.error):  # the block is cut short
+        entries.extend(entry for entry in block.entries(ifd) if entry.at + 12 <= len(block.data))
+    if ifd < 8 or not entries or any(entry.tag > _LAST_GPS_TAG for entry in entries):
         return  # the link led somewhere else: it is gone, and what it led to is not ours to blank
     for entry in entries:
         size = _BYTES.get(entry.type, 1) * entry.values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from functools import cache
 
 import cv2
 import numpy as np
@@ -509,6 +510,18 @@ def test_the_place_goes_from_tiff():
     assert np.array_equal(decoded(new), decoded(data))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_gps_directory_that_is_cut_goes_as_far_as_it_reaches(order):
+    pixels = scene(EVEN)
+    block = exif_block(1, order=order, gps=True)
+    position = struct.pack(order + "6I", 52, 1, 31, 1, 2, 10)
+    link = struct.pack(order + "H", 0x8825)
+    for length in range(8 + 2 + 2 * 12 + 4, len(block) + 1):
+        new = make_upright(jpeg(pixels, block[:length]), strip_gps=True).data
+        assert link not in new[: new.index(b"\xff\xdb")], length
+        assert position[:8] not in new, length
+
+
 # --- PNG, WebP and the others -----------------------------------------------------------------------------------------
 
 
@@ -607,6 +620,7 @@ def test_damaged_photos_are_not_turned():
             make_upright(data)
 
 
+@cache
 def kinds() -> dict[str, bytes]:
     pixels = stored(scene(Size(48, 32)), 6)
     exif = exif_block(6, maker=MAKER, gps=True, thumbnail=jpeg(pixels[::4, ::4]))
@@ -621,6 +635,7 @@ def kinds() -> dict[str, bytes]:
         "tiff": saved(image, "TIFF", compression="tiff_lzw", tiffinfo={0x0112: 6}),
         "bmp": saved(image, "BMP"),
         "gif": saved(image, "GIF"),
+        "avif": saved(image, "AVIF", exif=exif),
     }
 
 

@@ -119,7 +119,8 @@ class EpochBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw the bar."""
         steps = self.params["steps"]
-        self._bar = self._track(range(steps), f"epoch {epoch + 1}/{self._epochs}", steps)
+        self._bar = self._track(range(steps + 1), f"epoch {epoch + 1}/{self._epochs}", steps)
+        next(self._bar)  # shown from now on: the first step takes its time, the graph is traced in it
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One step on."""
@@ -364,13 +365,16 @@ def _optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretr
     )
 
 
+HEADER = "epoch   stage     loss    class      box   val AP50   val AP     photos/s   left"
+
+
 def _told(line: Epoch, epochs: int, better: bool) -> str:
+    """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept."""
     left = line.seconds / line.epoch * (epochs - line.epoch)
     return (
-        f"epoch {line.epoch:>{len(str(epochs))}}/{epochs} {line.stage:<5}  "
-        f"loss {line.loss:6.3f} = class {line.class_loss:.3f} + box {line.box_loss:.3f}  "
-        f"val AP50 {line.val_AP50:.3f} AP {line.val_AP:.3f}{' *' if better else '  '}  "
-        f"{line.images_per_second:.0f} photos/s  {int(left) // 60}:{int(left) % 60:02d} left"
+        f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
+        f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
+        f"{f'{int(left) // 60}:{int(left) % 60:02d}':>7}"
     )
 
 
@@ -380,5 +384,5 @@ def _introduced(
     return (
         f"{run.config.name}: {run.model.count_params():,} parameters, {len(run.anchors):,} anchors, {start}\n"
         f"{source.path}: {len(training)} photos to train on, {len(validation)} to validate on, "
-        f"{len(source.labels.names)} classes: {', '.join(source.labels.names)}"
+        f"{len(source.labels.names)} classes: {', '.join(source.labels.names)}\n\n{HEADER}"
     )

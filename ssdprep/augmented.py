@@ -11,15 +11,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssdprep import derived, images
+from ssdprep import derived, images, provenance
 from ssdprep.augment import Augmented, Drawn, Recipe, augment_image, rng_for
 from ssdprep.faults import ImageFault
 from ssdprep.formats import voc
 from ssdprep.parallel import cores, in_order
 from ssdprep.record import Finding, Object, Record, Severity, Size, SsdprepError, Track, untracked
 
-UNLISTED = "AUG001"
-COLUMNS = ("picture", "source", "copy", "boxes", "kept", "dropped", *Drawn.__slots__)
+UNLISTED, NO_SPLIT = "AUG001", "AUG002"
+COLUMNS = (provenance.PICTURE, provenance.ORIGINAL, "source", "copy", "boxes", "kept", "dropped", *Drawn.__slots__)
 IMAGES, ANNOTATIONS, SPLITS = "images", "annotations", "ImageSets/Main"
 _WORTH_A_WORKER = 64  # pictures: below, a worker takes longer to start than to draw
 
@@ -123,7 +123,7 @@ def augment_folder(
         work = partial(_make, folder=folder, recipe=recipe, seed=seed)
         workers = jobs or min(cores(), 1 + len(tasks) * copies // _WORTH_A_WORKER)
         done = list(track(in_order(work, tasks, jobs=workers, at_once=4), "Drawing pictures", len(tasks)))
-        _write_table(folder / "augmentation.csv", chain.from_iterable(each.rows for each in done))
+        _write_table(folder / provenance.TABLE, chain.from_iterable(each.rows for each in done))
         written = [task for task, each in zip(tasks, done, strict=True) if each.fault is None]
         splits = _write_splits(folder / SPLITS, source, written)
     return _report(out, recipe, seed, source, done, splits, unlisted)
@@ -140,12 +140,19 @@ def _tasks(source: derived.Source, copies: int) -> tuple[list[Task], list[Findin
         tasks.append(Task(record, source.name_of(record), stem, tuple(derived.unique(names, taken))))
     listed = set(chain.from_iterable(source.splits.values()))
     unlisted = [record for record in source.records if source.splits and record not in listed and record not in drawn]
-    return tasks, [_unlisted(record) for record in unlisted]
+    return tasks, [_unlisted(record) for record in unlisted] or _unsplit(source)
 
 
 def _unlisted(record: Record) -> Finding:
     message = "is in no split: kept, and nothing drawn from it"
     return Finding(UNLISTED, Severity.WARNING, record.path, 0, message, "run ssdprep split again with --force")
+
+
+def _unsplit(source: derived.Source) -> list[Finding]:
+    if source.splits:
+        return []
+    message = "has no split: a split made later cannot use what was drawn from the photos it holds out"
+    return [Finding(NO_SPLIT, Severity.WARNING, source.root, 0, message, "split first: ssdprep split, then augment")]
 
 
 def _make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
@@ -163,15 +170,16 @@ def _make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
         picture = augment_image(pixels, objects, recipe, rng_for(seed, task.source, copy))
         _write(folder, name, ".jpg", images.encode_jpeg(picture.image), picture.objects, encoded.size)
         names.extend(thing.name for thing in picture.objects)
-        rows.append(_row(f"{name}.jpg", task.source, copy, len(objects), picture))
+        rows.append(_row(f"{name}.jpg", task, extension, copy, picture))
     return Done(encoded.how, tuple(rows), tuple(names))
 
 
-def _row(picture: str, source: str, copy: int, boxes: int, drawn: Augmented) -> dict[str, Any]:
+def _row(picture: str, task: Task, extension: str, copy: int, drawn: Augmented) -> dict[str, Any]:
     """A line of augmentation.csv."""
-    kept = len(drawn.objects)
+    boxes, kept = len(task.record.objects), len(drawn.objects)
+    start = (picture, task.stem + extension, task.source, copy, boxes, kept, boxes - kept)
     applied = {key: int(value) if isinstance(value, bool) else value for key, value in drawn.applied.items()}
-    return dict(zip(COLUMNS, (picture, source, copy, boxes, kept, boxes - kept), strict=False)) | applied
+    return dict(zip(COLUMNS, start, strict=False)) | applied
 
 
 def _write(folder: Path, stem: str, extension: str, data: bytes, objects: Sequence[Object], size: Size) -> None:

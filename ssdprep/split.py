@@ -13,12 +13,14 @@ from typing import Any
 from unicodedata import normalize
 
 from ssdprep import files
+from ssdprep.provenance import read_provenance
 from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.stratify import FEW, stratify
 from ssdprep.walk import folded
 
 RARE, UNLABELLED, OFF_SHARE, MISSING, UNLISTABLE = "SPL001", "SPL002", "SPL003", "SPL004", "SPL005"
+HELD_OUT = "SPL006"
 
 PARTS = ("train", "val", "test")
 # In the order of writing: should a kill leave only some of them, what the first holds out is never trained on.
@@ -85,7 +87,8 @@ def split_folder(
 
     A line is a photo's stem, or its path below DATA where stems repeat. ``out`` defaults to DATA/ImageSets/Main, where
     every other verb looks. Photos without annotation are left out: nobody said that they show nothing. Where DATA holds
-    no photos at all, annotations are shared out. The same names, labels and seed give the same lists on every system.
+    no photos at all, annotations are shared out. Pictures that `augment` drew go into train with their photo; those of
+    photos in val and test go nowhere. The same names, labels and seed give the same lists on every system.
 
     val, test: shares of the photos, 0..1; the rest is train. ValueError for others. `SsdprepError` where they leave
     nothing to train on, where ``out`` holds a split and ``force`` is not set, and where no photo can be used.
@@ -101,13 +104,18 @@ def split_folder(
     usable = [record for record in _usable(dataset) if record.path in names]
     if not usable:
         raise SsdprepError(f"no photo of {root} has labels that can be used", f"ssdprep audit {_shown(root)}")
-    part_of = _deal_out(root, usable, shares, seed)
-    files.write_together(_lists(target, usable, names, part_of))
-    splits = {name: _part(usable, part_of, name) for name in PARTS}
+    drawn = read_provenance(root)
+    photos = [record for record in usable if not drawn.is_drawn(record)]
+    part_of = _deal_out(root, photos, shares, seed)
+    shown = {name: _part(photos, part_of, name) for name in PARTS}
+    part_of |= dict.fromkeys(drawn.for_training(usable, part_of), "train")
+    listed = [record for record in usable if record.path in part_of]
+    files.write_together(_lists(target, listed, names, part_of))
+    splits = {name: _part(listed, part_of, name) for name in PARTS}
     unlabelled = sum(record.annotation is None for record in dataset.records)
     said = [finding for finding in dataset.findings if out is not None or finding.code not in _REPLACED]
-    findings = (*said, *_remarks(dataset, names, splits, shares, unlabelled))
-    return SplitReport(root, target, seed, splits, unlabelled, findings)
+    remarks = (*_remarks(dataset, names, shown, shares, unlabelled), *_held_out(root, len(usable) - len(listed)))
+    return SplitReport(root, target, seed, splits, unlabelled, (*said, *remarks))
 
 
 def _shares(val: float, test: float) -> dict[str, Fraction]:
@@ -205,6 +213,13 @@ def _remarks(
         yield Finding(UNLABELLED, Severity.INFO, root, 0, message, remedy)
     yield from _uneven(root, splits, shares)
     yield from _missing(root, splits, shares)
+
+
+def _held_out(root: Path, count: int) -> Iterator[Finding]:
+    """Drawn pictures that may not be used."""
+    if count:
+        message = f"{count} drawn pictures are in no part: the photos they were drawn from are in val or test, or gone"
+        yield Finding(HELD_OUT, Severity.INFO, root, 0, message, "nothing to do; split before you augment to draw none")
 
 
 def _uneven(root: Path, splits: dict[str, Part], shares: dict[str, Fraction]) -> Iterator[Finding]:

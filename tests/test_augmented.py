@@ -88,7 +88,7 @@ def test_boxes_of_either_frame_come_out_upright(tmp_path, frame, orientation):
     box = Box(20, 10, 50, 40)
     add_photo(tmp_path / "data", "a.jpg", ("apple", box), size=Size(64, 96), orientation=orientation, frame=frame)
     report = augment_folder(tmp_path / "data", recipe=Recipe(rotate=10), copies=2, jobs=1)
-    assert report.findings == ()
+    assert [finding.code for finding in report.findings] == ["AUG002"]
     for record in scan_folder(report.out).records:
         assert record.size == (64, 96)
         assert np.abs(marker_in(np.asarray(Image.open(record.path))) - record.objects[0].box).max() <= 2
@@ -106,9 +106,10 @@ def test_the_table_says_what_was_done(data):
     report = augment_folder(data, recipe=Recipe(rotate=20, flip_h=True), copies=2, jobs=1)
     rows = table(report.out)
     assert len(rows) == report.pictures == 16
-    assert list(rows[0])[:6] == ["picture", "source", "copy", "boxes", "kept", "dropped"]
+    assert list(rows[0])[:6] == ["picture", "original", "source", "copy", "boxes", "kept"]
     assert set(Drawn.__slots__) <= set(rows[0])
     assert all((report.out / "images" / row["picture"]).is_file() and (data / row["source"]).is_file() for row in rows)
+    assert all((report.out / "images" / row["original"]).is_file() for row in rows)
     assert all(int(row["kept"]) + int(row["dropped"]) == int(row["boxes"]) for row in rows)
     assert {row["flip_h"] for row in rows} == {"0", "1"}
     assert len({row["rotate"] for row in rows}) == 16
@@ -154,6 +155,37 @@ def test_a_photo_that_train_lists_too_stays_held_out(cli, tmp_path):
     assert cli("augment", data, *GEOMETRY).code == 1  # SPL012: two parts list it
     drawn_from = {row["source"] for row in table(tmp_path / "data-augmented")}
     assert drawn_from == {"p0.jpg", "p1.jpg", "p2.jpg", "turned.jpg", "negative.jpg"}
+
+
+def test_a_photo_and_what_was_drawn_from_it_are_never_trained_and_tested_on(cli, tmp_path):
+    data = tmp_path / "data"
+    for number in range(10):
+        add_photo(data, f"{number % 2}/x{number // 2}.jpg", ("apple", Box(20, 20, 50, 50)))  # stems repeat
+    done = cli("augment", data, *GEOMETRY, "--copies", 2, "--json")
+    assert done.code == 0, done.err
+    assert [(f["code"], f["severity"]) for f in done.json["findings"]] == [("AUG002", "warning")]
+    assert "split first" in done.json["findings"][0]["remedy"]
+    out = tmp_path / "data-augmented"
+    done = cli("split", out, "--json")
+    assert done.code == 0, done.err
+    lists = {path.stem: path.read_text().split() for path in (out / "ImageSets/Main").iterdir()}
+    assert {name: len(lines) for name, lines in lists.items()} == {"train": 21, "val": 1, "test": 2, "trainval": 22}
+    siblings = {Path(row["picture"]).stem: Path(row["original"]).stem for row in table(out)}
+    assert len(siblings) == 20
+    assert not set(lists["val"] + lists["test"]) & set(siblings)
+    assert {siblings.get(name, name) for name in lists["train"]}.isdisjoint(lists["val"] + lists["test"])
+    assert [(f["code"], f["message"].split(":")[0]) for f in done.json["findings"]] == [
+        ("SPL006", "6 drawn pictures are in no part")
+    ]
+
+
+def test_a_table_that_cannot_be_read_stops_the_split(cli, data, tmp_path):
+    out = augment_folder(data, recipe=TURN, jobs=1).out
+    (out / "augmentation.csv").write_bytes(b"\xff\xfe")
+    done = cli("split", out)
+    assert done.code == 2
+    assert "augmentation.csv cannot be read" in done.err
+    assert not (out / "ImageSets").exists()
 
 
 def test_names_never_meet(tmp_path):

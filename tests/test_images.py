@@ -635,7 +635,9 @@ def kinds() -> dict[str, bytes]:
         "tiff": saved(image, "TIFF", compression="tiff_lzw", tiffinfo={0x0112: 6}),
         "bmp": saved(image, "BMP"),
         "gif": saved(image, "GIF"),
-        "avif": saved(image, "AVIF", exif=exif),
+        **(
+            {"avif": saved(image, "AVIF", exif=exif)} if ".avif" in Image.registered_extensions() else {}
+        ),  # Pillow 11.3
     }
 
 

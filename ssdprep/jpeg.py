@@ -67,6 +67,7 @@ class Picture(NamedTuple):
 def read_header(file: BinaryIO) -> Header | None:
     """Walk the segments from the start of a file, reading only what matters; None where they are out of order.
 
+    Leaves the file where the first scan begins: what comes before is no pixel, what ends there is no picture's end.
     Raises `ImageFault` where the file ends before its frame header.
     """
     orientation, frame = 1, b""

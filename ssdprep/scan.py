@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ssdprep import images
+from ssdprep import images, jpeg
 from ssdprep.checks import check, near_names
 from ssdprep.formats import voc
 from ssdprep.imagesets import read_lists
@@ -111,7 +111,9 @@ def _tail_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
     mark = _END_MARKS.get(probe.format)
     try:
         with path.open("rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            if probe.format == "JPEG":
+                jpeg.read_header(file)  # a thumbnail in it has an end mark of its own
+            file.seek(max(file.tell(), file.seek(0, os.SEEK_END) - _TAIL))
             tail = file.read()
         if mark is not None and mark not in tail:
             images.read_upright(path)

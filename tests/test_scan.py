@@ -13,6 +13,7 @@ import pytest
 from folders import APPLE, annotation, pair, photo
 from hypothesis import given
 from hypothesis import strategies as st
+from make_photos import exif_block, jpeg, scene
 
 from ssdprep.pairing import pair as pair_names
 from ssdprep.record import Box, Dataset, Object, Severity, Size, SsdprepError
@@ -260,6 +261,17 @@ def test_a_photo_of_a_phone_that_cannot_be_read_is_not_called_none(tmp_path: Pat
     (finding,) = scan_folder(tmp_path).findings
     assert (finding.code, finding.path.name, finding.message) == ("IMG002", "b.heic", "HEIC cannot be read here")
     assert finding.remedy == "export it as JPEG (on the phone: Settings, Camera, Formats, Most Compatible)"
+
+
+def test_a_thumbnail_does_not_end_the_photo(tmp_path: Path) -> None:
+    thumbnail = jpeg(scene(Size(32, 24)))
+    whole = jpeg(scene(Size(64, 48)), exif_block(1, thumbnail=thumbnail))
+    for stem in ("a", "b"):
+        annotation(tmp_path / f"{stem}.xml", [APPLE])
+        (tmp_path / f"{stem}.jpg").write_bytes(whole)
+    (tmp_path / "b.jpg").write_bytes(whole[:-200])
+    assert thumbnail in whole[:-200]
+    assert found(scan_folder(tmp_path)) == [("IMG003", "b.jpg")]
 
 
 def test_data_behind_the_end_of_a_photo_is_no_fault(tmp_path: Path) -> None:

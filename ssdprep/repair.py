@@ -95,7 +95,7 @@ def _repair(task: Task) -> Repair:
         finding = Finding(fault.code, Severity.ERROR, record.image, 0, fault.message, fault.remedy)
         return Repair(findings=(finding,))
     except OSError as error:
-        return Repair(findings=(_unreadable(error, record),))
+        return Repair(findings=(_unreadable(error, record.image),))
     if record.annotation is None or not task.decision.decided:
         return photo
     try:
@@ -103,7 +103,7 @@ def _repair(task: Task) -> Repair:
     except _Changed:
         return Repair(findings=(_changed_meanwhile(record.annotation),))
     except OSError as error:
-        return Repair(findings=(_unreadable(error, record),))
+        return Repair(findings=(_unreadable(error, record.annotation),))
     except ValueError as error:
         remedy = "edit it by hand, or label the photo again in LabelImg"
         message = f"its boxes cannot be moved: {error}"
@@ -204,6 +204,6 @@ def _changed_meanwhile(path: Path) -> Finding:
     return Finding(CHANGED_MEANWHILE, Severity.ERROR, path, 0, message, "run the same command again")
 
 
-def _unreadable(error: OSError, record: Record) -> Finding:
+def _unreadable(error: OSError, path: Path) -> Finding:
     message = f"cannot be read: {error.strerror or error}"
-    return Finding(UNREADABLE, Severity.ERROR, record.path, 0, message, "make it readable, then run this again")
+    return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, then run this again")

@@ -515,6 +515,22 @@ def test_what_is_changed_between_scan_and_turn_is_left_alone(tmp_path, images):
     assert box_of(label) == (ODD, Box(*MARKER))
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".xml"])
+def test_a_file_that_goes_away_is_the_one_that_is_named(tmp_path, suffix):
+    path = add(tmp_path, "a.jpg", 6, "stored", ODD)
+    gone, left = path.with_suffix(suffix), path.with_suffix({".jpg": ".xml", ".xml": ".jpg"}[suffix])
+    before = left.read_bytes()
+
+    def meanwhile(items, what, *_):
+        if what == "Making upright":
+            gone.unlink()
+        return items
+
+    (finding,) = fix_exif(tmp_path, track=meanwhile).findings
+    assert (finding.code, finding.path) == ("IMG013", gone)
+    assert left.read_bytes() == before
+
+
 # --- photos left alone -----------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-work=${1:-build/demo}
+work=$(dirname "$here")/build/demo
 rm -rf "$work" && mkdir -p "$work"
 cp -R "$here/photos" "$work/photos"
 cp -R "$here/photos" "$work/as-labelled"
@@ -16,7 +16,8 @@ judge() { run "$@" || [ $? -eq 1 ]; } # exit code 1: there are findings, which i
 
 say "1. Which way is up? The same tag means different things to LabelImg, OpenCV, Pillow and TensorFlow."
 judge ssdprep fix-exif photos
-say "   Some photos cannot tell by themselves. The report named the command that settles them:"
+say "   Some photos cannot tell by themselves. The report named both readings; those of this set were labelled with an old
+   LabelImg, which showed photos as they are stored:"
 judge ssdprep fix-exif photos --frame stored
 run ssdprep preview photos --before as-labelled --out 1-before-and-after.png
 

@@ -1,4 +1,4 @@
-"""Draws the sample set: `python data/draw_sample.py --out data --seed 7` writes data/photos, the same bytes every time.
+"""Draws the sample set: `python data/draw_sample.py --seed 7` writes data/photos, the same bytes every time.
 
 No picture is a photo: a small ray tracer (the package `drawing` beside this script) draws them, so that every box is
 known to the pixel. The set has the troubles of real sets, on purpose: photos stored in all eight EXIF orientations,
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import shutil
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +29,7 @@ from drawing.scene import draw_scene
 
 __all__ = ["CLASSES", "PHOTOS", "Photo", "draw_photo", "draw_scene", "main"]
 
+HOME = Path(__file__).resolve().parent
 SEED, QUALITY = 7, 80
 WEIGHTS = {"apple": 0.09, "banana": 0.14, "milk carton": 0.77}  # far too much milk, as in a shop
 OLD, NEW = "C:\\Users\\anna\\Desktop\\groceries", "D:\\ben\\labelling\\groceries"  # LabelImg 1.8.3 and 1.8.6
@@ -167,15 +167,28 @@ def _exif(photo: Photo, image: Image.Image, seed: int) -> bytes:
     )
 
 
+def _not_ours(folder: Path) -> list[str]:
+    """What is in the way: in the repository's own folder what has another name than our files, elsewhere everything."""
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        return [folder.name]
+    ours = {Path(photo.name).with_suffix(end).name for photo in PHOTOS for end in (".jpg", ".xml")}
+    return sorted({path.name for path in folder.iterdir()} - (ours if folder.resolve() == HOME / "photos" else set()))
+
+
 def main() -> None:
-    """Draw the whole set into OUT/photos; what was there is replaced."""
+    """Draw the whole set into OUT/photos: an empty folder, or the repository's own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("data"), help="folder that gets photos/ [data]")
+    parser.add_argument("--out", type=Path, default=HOME, help="folder that gets photos/ [the repository's data/]")
     parser.add_argument("--seed", type=int, default=SEED, help=f"another seed draws another set [{SEED}]")
     arguments = parser.parse_args()
     folder = arguments.out / "photos"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    if strange := _not_ours(folder):
+        parser.error(f"{folder} holds what this script did not make, such as {strange[0]}: name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
     boxes: Counter[str] = Counter()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         n = len(PHOTOS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -103,6 +105,32 @@ def test_one_command_settles_it(scanned):
     upright = to_upright(scanned, frame="stored")
     assert len(upright.records) == 84
     assert [f.code for f in upright.findings] == ["IMG011", "VOC012"]
+
+
+@pytest.mark.parametrize("name", ["mine.jpg", "IMG_2041.jpg"])
+def test_drawing_leaves_the_files_of_others_alone(tmp_path, name):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / name).write_bytes(b"mine")
+    script = REPOSITORY / "data" / "draw_sample.py"
+    done = subprocess.run([sys.executable, script, "--out", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"such as {name}" in done.stderr
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "photos").iterdir()] == [(name, b"mine")]
+
+
+def test_the_demo_removes_no_folder_that_it_is_told(tmp_path):
+    """Without any command of ours on the PATH it stops after it has made its own folder."""
+    (tmp_path / "data").mkdir()
+    shutil.copytree(REPOSITORY / "data/photos", tmp_path / "data/photos")
+    for name in ("demo.sh", "start.h5"):
+        shutil.copy(REPOSITORY / "data" / name, tmp_path / "data")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/photo.jpg").write_bytes(b"mine")
+    words, plain = ["sh", tmp_path / "data/demo.sh", tmp_path / "mine"], {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(words, cwd=tmp_path / "mine", env=plain, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["photo.jpg"]
+    assert (tmp_path / "build/demo/photos").is_dir()
 
 
 def test_annotations_are_as_labelimg_writes_them(photos):

@@ -275,7 +275,7 @@ def preview(
 
 def main() -> None:
     """The console script."""
-    console.run(lambda: app(prog_name="ssdprep"))
+    console.run(app, "ssdprep")
 
 
 if __name__ == "__main__":

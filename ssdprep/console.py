@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ssdprep.record import Finding, Severity, SsdprepError, T
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from rich.console import Console, RenderableType
+    from typer import Typer
 
 quiet = False
 debug = False
@@ -33,16 +37,22 @@ class Report(Protocol):
 
 def out() -> Console:
     """The terminal for answers."""
-    from rich.console import Console
-
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _terminal(sys.stdout)
 
 
 def err() -> Console:
     """The terminal for what is said on the way."""
+    return _terminal(sys.stderr)
+
+
+def _terminal(stream: TextIO) -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # rich would leave with exit code 1; `run` knows better
+
+    return Terminal(file=stream, highlight=False, soft_wrap=not stream.isatty())
 
 
 def say(line: str) -> None:
@@ -116,16 +126,16 @@ def fail(error: SsdprepError | OSError) -> NoReturn:
     raise SystemExit(2)
 
 
-def run(app: Callable[[], Any]) -> NoReturn:
-    """Run a command-line app: errors become one line with their cure, tracebacks only with --debug."""
+def run(app: Typer, name: str | None = None) -> NoReturn:
+    """Run a command line: errors become one line with their cure, tracebacks only with --debug."""
     try:
-        app()
+        _call(app, name)
+    except BrokenPipeError:  # `ssdprep ... | head` is no error
+        _drop_output()
+        raise SystemExit(0) from None
     except (SsdprepError, OSError) as error:
         if debug:
             raise
-        if isinstance(error, BrokenPipeError):  # `ssdprep ... | head` is no error
-            sys.stderr.close()
-            raise SystemExit(0) from None
         fail(error)
     except Exception as error:
         if debug:
@@ -140,6 +150,44 @@ def run(app: Callable[[], Any]) -> NoReturn:
         err().print("interrupted - nothing is left half-written; run the same command again", style="bold red")
         raise SystemExit(130) from None
     raise SystemExit(0)
+
+
+class _Past(BaseException):
+    """Carries an error past typer, which ends a process on Ctrl-C and on a broken pipe in ways of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _call(app: Typer, name: str | None) -> None:
+    """Parse and run; wrong options and --help are typer's. What is left in the buffer is written here, not at exit."""
+    from typer.main import get_command
+
+    command = get_command(app)
+    invoke = command.invoke
+
+    def guarded(context: Any) -> Any:
+        try:
+            return invoke(context)
+        except (KeyboardInterrupt, OSError) as error:
+            raise _Past(error) from None
+
+    command.invoke = guarded  # type: ignore[method-assign, assignment]
+    try:
+        command(prog_name=name)
+    except _Past as past:
+        raise past.error from past.error.__cause__
+    finally:
+        sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """Send what a closed pipe did not take to nowhere, or Python complains about it when it exits."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _count(items: Iterable[str]) -> dict[str, int]:

@@ -1,0 +1,83 @@
+"""How every command ends: exit codes, one line on stderr, whatever is typed, interrupted or piped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+from folders import annotation, pair
+
+ENV = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+
+def started(*words: object, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "ssdprep", *map(str, words)]
+    return subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_ctrl_c_is_one_line_and_130(tmp_path):
+    pair(tmp_path / "data", "a")
+    running = started("augment", tmp_path / "data", "--rotate", 9, "--copies", 3000, "--jobs", 1)
+    images, deadline = tmp_path / ".data-augmented.partial/images", time.monotonic() + 60
+    while not (images.is_dir() and any(images.iterdir())):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert said == "interrupted - nothing is left half-written; run the same command again\n"
+
+
+@pytest.mark.parametrize("words", [("audit",), ("audit", "--json")])
+def test_a_pipe_that_closes_is_no_error(tmp_path, words):
+    for number in range(30):
+        annotation(tmp_path / f"a{number}.xml", [(f"{'long name ' * 90}{n}", 1, 1, 9, 9) for n in range(9)])
+    running = started(words[0], tmp_path, *words[1:], stdout=subprocess.PIPE)
+    assert running.stdout is not None
+    running.stdout.close()
+    assert (running.communicate(timeout=60)[1], running.returncode) == ("", 0)
+
+
+def test_the_first_line_of_a_pipe(tmp_path):
+    pair(tmp_path, "a")
+    line = f"'{sys.executable}' -m ssdprep audit '{tmp_path}' | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], env=ENV, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("audit")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("audit", "--wrong"), "No such option: --wrong"),
+        (("wrong",), "No such command 'wrong'"),
+        (("preview", "--unresolved", "--before", "x"), "not together with --before"),
+    ],
+)
+def test_a_wrong_call_is_said_with_its_usage(cli, words, says):
+    done = cli(*words)
+    assert (done.code, done.out) == (2, "")
+    assert "Usage: ssdprep" in done.err
+    assert says in done.err
+
+
+def test_help_and_version_are_clean(cli, module):
+    assert cli("--version").code == cli("split", "--help").code == 0
+    assert module("ssd.train", "--help").code == 0
+    wrong = module("ssd.predict", "--wrong")
+    assert wrong.code == 2
+    assert "Usage: python -m ssd.predict" in wrong.err
+
+
+def test_a_folder_that_is_not_there(cli, tmp_path: Path):
+    done = cli("audit", tmp_path / "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert "Traceback" in cli("audit", tmp_path / "nowhere", "--debug").err

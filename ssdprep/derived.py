@@ -12,12 +12,11 @@ from itertools import chain
 from pathlib import Path
 
 from ssdprep import boxes
-from ssdprep.faults import ImageFault
+from ssdprep.faults import UNREADABLE, ImageFault
 from ssdprep.lock import is_mine
 from ssdprep.record import Box, Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
 
 HELD_OUT = ("val", "test")
-UNREADABLE = "IMG013"  # as scan has it
 _LOCK = ".lock"
 
 

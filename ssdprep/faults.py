@@ -9,6 +9,7 @@ DAMAGED = "IMG004"
 NOT_TURNABLE = "IMG005"
 NOT_EIGHT_BIT = "IMG006"
 HOLDS_PLACE = "IMG008"
+UNREADABLE = "IMG013"  # the system does not open it: an ``OSError``, not an `ImageFault`
 
 _COPY_AGAIN = "copy the photo from its source again, or delete it and its annotation"
 

@@ -163,12 +163,6 @@ def upright_xmp(packet: bytes, *, swapped: bool) -> bytes:
     return _XMP_SIDES.sub(lambda m: b"".join(_OTHER_SIDE.get(part, part) for part in m.groups(b"")), packet)
 
 
-def xmp_orientation(packet: bytes) -> int | None:
-    """tiff:Orientation of an XMP packet, None where it has none."""
-    match = _XMP_ORIENTATION.search(packet)
-    return int(match[2]) if match else None
-
-
 def xmp_without_gps(packet: bytes) -> bytes:
     """An XMP packet without its exif:GPS properties."""
     return _XMP_GPS.sub(b"", packet)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ssdprep import images
 from ssdprep.derived import folder_beside
+from ssdprep.faults import UNREADABLE
 from ssdprep.files import write_new
 from ssdprep.orient import Verdict, judge, to_upright
 from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
@@ -21,8 +22,6 @@ from ssdprep.scan import scan_folder
 from ssdprep.sheets import Tile, contact_sheet, thumbnail
 from ssdprep.tiles import before_and_after, plain, two_readings
 from ssdprep.turn import effective
-
-UNREADABLE = "IMG013"  # as scan has it
 
 Mode = Literal["boxes", "before and after", "unresolved"]
 _TITLE: dict[Mode, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ssdprep.faults import HOLDS_PLACE
+from ssdprep.faults import HOLDS_PLACE, UNREADABLE
 from ssdprep.formats import voc
 from ssdprep.images import ImageFault, make_upright, probe, without_gps
 from ssdprep.orient import TOLERANCE, Decision, Verdict
@@ -14,7 +14,7 @@ from ssdprep.settled import Note, written
 from ssdprep.turn import effective
 
 ROUNDED, UNPATCHABLE, CHANGED_MEANWHILE = "ORI003", "ORI004", "ORI006"
-KEPT_BESIDE, UNREADABLE = "IMG007", "IMG013"
+KEPT_BESIDE = "IMG007"
 
 
 class Task(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ssdprep import images, jpeg
 from ssdprep.checks import check, near_names
+from ssdprep.faults import UNREADABLE
 from ssdprep.formats import voc
 from ssdprep.imagesets import read_lists
 from ssdprep.pairing import Pairing, pair
@@ -17,7 +18,7 @@ from ssdprep.recovery import refuse_half_done
 from ssdprep.walk import Names, folded, walk
 
 NO_PHOTO, NO_ANNOTATION, SECOND, AMBIGUOUS, ONE_KIND = "PAIR001", "PAIR002", "PAIR003", "PAIR004", "PAIR007"
-WRONG_EXTENSION, WRONG_ORIENTATION, UNREADABLE = "IMG011", "IMG012", "IMG013"
+WRONG_EXTENSION, WRONG_ORIENTATION = "IMG011", "IMG012"
 
 _EXTENSIONS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),

@@ -25,11 +25,6 @@ class Rewritten(NamedTuple):
     lossless: bool
 
 
-def is_webp(data: bytes) -> bool:
-    """Whether a file's first bytes are those of WebP."""
-    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-
-
 def is_lossless(data: bytes) -> bool:
     """Whether the pixels are coded without loss."""
     return any(name == b"VP8L" for name, _, _ in _chunks(data))

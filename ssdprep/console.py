@@ -52,13 +52,14 @@ def _terminal(stream: TextIO) -> Console:
         def on_broken_pipe(self) -> None:
             raise  # rich would leave with exit code 1; `run` knows better
 
-    return Terminal(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    # No markup, no emoji: a class may be called [red]apple, a folder :new:.
+    return Terminal(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
 
 
 def say(line: str) -> None:
     """One line for the user, on stderr; silent with --quiet."""
     if not quiet:
-        err().print(line, markup=False)
+        err().print(line)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

@@ -13,6 +13,8 @@ import pytest
 from conftest import REPOSITORY
 from folders import annotation, pair
 
+from ssdprep import console
+
 ENV = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
@@ -74,6 +76,31 @@ def test_help_and_version_are_clean(cli, module):
     wrong = module("ssd.predict", "--wrong")
     assert wrong.code == 2
     assert "Usage: python -m ssd.predict" in wrong.err
+
+
+def test_names_are_shown_as_they_are(cli, tmp_path):
+    data = tmp_path / "[old] :apple:"
+    for number in range(10):
+        pair(data, f"[bold]{number}", [("[red]apple", 1, 1, 20, 20), ("[/b]", 1, 1, 20, 20), (":kiwi:", 9, 9, 30, 30)])
+    for words in (("audit",), ("split", "--force"), ("augment", "--rotate", 9, "--jobs", 1)):
+        done = cli(words[0], data.name, *words[1:], cwd=tmp_path)
+        assert done.err == ""
+        for name in ("[red]apple", "[/b]", ":kiwi:", "[old] :apple:"):
+            assert name in done.out, words
+        assert words[0] != "audit" or "[old] :apple:/[bold]0.xml:" in done.out
+    done = cli("audit", "[red]nowhere [/b]", cwd=tmp_path)
+    assert "error: [red]nowhere [/b] cannot be read" in done.err
+
+
+def test_tables_of_the_detector_show_names_as_they_are(capsys):
+    from ssd.evaluation import ClassScore, Evaluation
+    from ssd.tables import evaluation_report
+
+    scores = (ClassScore("[/b]", 1, 0.5, 0.5, 0.5), ClassScore("[red]apple", 1, 0.5, 0.5, 0.5))
+    with pytest.raises(SystemExit):
+        console.show(Evaluation("[old] :apple:", 1, 0.5, 0.5, 0.5, scores), evaluation_report, as_json=False)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("[/b]", "[red]apple", "1 photos of [old] :apple:"))
 
 
 def test_a_folder_that_is_not_there(cli, tmp_path: Path):

@@ -59,6 +59,8 @@ def test_the_first_line_of_a_pipe(tmp_path):
     ("words", "says"),
     [
         (("audit", "--wrong"), "No such option: --wrong"),
+        (("preview", "--seed", "-1"), "-1 is not a number from 0 to 2,000,000,000"),
+        (("split", "--seed", 2**31), "2147483648 is not a number from 0 to"),
         (("wrong",), "No such command 'wrong'"),
         (("preview", "--unresolved", "--before", "x"), "not together with --before"),
     ],

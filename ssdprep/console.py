@@ -108,11 +108,16 @@ def show_findings(findings: Sequence[Finding]) -> None:
     ranked = sorted(findings, key=lambda f: order.index(f.severity))
     terminal = out()
     for finding in ranked[:_SHOWN]:
-        place, _, rest = str(finding).partition(f" {finding.code} ")
+        place, _, rest = _one_line(str(finding)).partition(f" {finding.code} ")
         terminal.print(Text.assemble(place, " ", (finding.code, _COLOUR[finding.severity]), " ", rest))
     if rest_of := ranked[_SHOWN:]:
         codes = ", ".join(f"{code} x {n}" for code, n in _count(f.code for f in rest_of).items())
         terminal.print(f"... and {len(rest_of)} more: {codes} (--json lists all)", style="dim")
+
+
+def _one_line(text: str) -> str:
+    """Line breaks and whatever else a terminal would obey rather than show, as Python writes them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def fail(error: SsdprepError | OSError) -> NoReturn:

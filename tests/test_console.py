@@ -94,6 +94,16 @@ def test_names_are_shown_as_they_are(cli, tmp_path):
     assert "error: [red]nowhere [/b] cannot be read" in done.err
 
 
+def test_a_finding_is_one_line_whatever_a_file_is_called(cli, tmp_path):
+    pair(tmp_path, "good")
+    for name in ("a\nb", "\x1b[2Jc"):
+        (tmp_path / f"{name}.xml").write_text("<annotation>")
+    done = cli("audit", tmp_path)
+    assert done.code == 1
+    lines = [line for line in done.out.splitlines() if " VOC001 " in line]
+    assert [line.partition(".xml")[0] for line in lines] == [f"{tmp_path}/\\x1b[2Jc", f"{tmp_path}/a\\nb"]
+
+
 def test_tables_of_the_detector_show_names_as_they_are(capsys):
     from ssd.evaluation import ClassScore, Evaluation
     from ssd.tables import evaluation_report

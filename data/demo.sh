@@ -34,7 +34,7 @@ say "4. Train, measure on the photos that were set aside, look. (start.h5: a sma
 say "   on other drawn scenes. On real photos start from ImageNet: --weights imagenet.)"
 judge ssdprep tfrecord photos-augmented
 run python -m ssd.train photos-augmented-tfrecord --preset mobilenet_v2_035_ssd_224 --weights start.h5 \
-    --epochs 60 --out run
+    --epochs "${EPOCHS:-60}" --out run
 run python -m ssd.evaluate run photos-augmented-tfrecord --split test
 run python -m ssd.predict run $(sed 's|.*|photos/&.jpg|' photos/ImageSets/Main/test.txt | head -n 12) --out predictions
 

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,9 @@ from ssd.pipeline import Example, example_of
 from ssdprep.derived import damage, read_source
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
+from ssdprep.provenance import read_provenance
 from ssdprep.record import Finding, SsdprepError, Track, untracked
+from ssdprep.walk import folded
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
     labels = labels or LabelMap.from_names(
         sorted({thing.name for record in source.records for thing in record.objects})
     )
-    examples = {record: example_of(record, labels) for record in source.records}
+    drawn = read_provenance(path)
+    examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
     parts = source.parts() if source.splits else {}
     splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
     return Source(path, labels, {"all": tuple(examples.values()), **splits}, source.findings)
@@ -63,18 +66,18 @@ def train_and_val(source: Source, seed: int) -> tuple[tuple[Example, ...], tuple
     """What to train on and what to validate on; never the test split.
 
     Without a val split, an eighth of train is set aside, by a hash of the photos' names and the seed, so that the
-    choice is the same on every machine. Without any split, the whole set counts as train.
+    choice is the same on every machine; what `ssdprep augment` drew from those photos is then left out of train.
+    Without any split, the whole set counts as train.
     """
     training = source.split("train" if "train" in source.splits else "all")
     if source.splits.get("val"):
         return training, source.splits["val"]
     if len(training) < 2:
         raise SsdprepError(f"{source.path} has one photo to train on: it takes two", "label more photos")
-    held = set(_held_out(training, seed, one_in=8))
-    return (
-        tuple(e for i, e in enumerate(training) if i not in held),
-        tuple(e for i, e in enumerate(training) if i in held),
-    )
+    photos = [e for e in training if e.original in ("", folded(Path(e.source).stem))]
+    validation = tuple(photos[i] for i in _held_out(photos, seed, one_in=8))
+    held = {e.source for e in validation} | {e.original for e in validation if e.original}
+    return tuple(e for e in training if e.source not in held and e.original not in held), validation
 
 
 def readable(

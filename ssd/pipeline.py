@@ -38,6 +38,7 @@ class Example:
     ids: np.ndarray
     difficult: np.ndarray
     shard: tuple[Path, int] | None = None  # a TFRecord file and where in it the photo's record begins
+    original: str = ""  # names the photo that this picture was drawn from; "": nothing is known
 
     def encoded(self) -> bytes:
         """Bytes of an upright RGB JPEG or PNG."""

@@ -23,6 +23,11 @@ class Provenance:
         """Whether this picture was drawn from a photo."""
         return folded(record.path.stem) in self._original_of
 
+    def original_of(self, record: Record) -> str:
+        """The stem of the photo that a picture was drawn from; of a photo, its own."""
+        stem = folded(record.path.stem)
+        return self._original_of.get(stem, stem)
+
     def for_training(self, records: Iterable[Record], part_of: Mapping[Path, str]) -> Iterator[Path]:
         """The drawn pictures among the records whose photo is in train; ``part_of`` gives the part of each photo."""
         trained = {folded(path.stem) for path, part in part_of.items() if part == "train"}

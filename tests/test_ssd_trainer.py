@@ -70,6 +70,15 @@ def test_the_choice_depends_on_names_and_seed_alone():
     assert len(chosen) == 5
 
 
+def test_a_photo_and_what_was_drawn_from_it_stay_together():
+    photos = [replace(example(f"p{i}.jpg", 1), original=f"p{i}") for i in range(16)]
+    drawn = [replace(example(f"p{i}_aug1.jpg", 1), original=f"p{i}") for i in range(16)]
+    training, validation = train_and_val(source([*photos, *drawn]), seed=0)
+    assert {e.original for e in validation} == {Path(e.source).stem for e in validation}
+    assert not {e.original for e in training} & {e.original for e in validation}
+    assert len(training) == 2 * (16 - len(validation))
+
+
 # Weights
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,9 +78,10 @@ def load_weights(model: keras.Model, path: Path) -> tuple[str, ...]:
 def load_imagenet(model: keras.Model, config: Config) -> tuple[str, ...]:
     """Download the ImageNet weights of keras.applications and copy them by layer name."""
     try:
-        published = keras.applications.MobileNetV2(
-            input_shape=(224, 224, 3), alpha=config.alpha, include_top=False, weights="imagenet"
-        )
+        with redirect_stdout(sys.stderr):  # where Keras tells of the download; stdout is for the answer
+            published = keras.applications.MobileNetV2(
+                input_shape=(224, 224, 3), alpha=config.alpha, include_top=False, weights="imagenet"
+            )
     except Exception as error:
         raise SsdprepError(
             f"the ImageNet weights cannot be downloaded: {error}",

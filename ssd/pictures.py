@@ -14,7 +14,7 @@ from ssdprep.record import Box, Object
 if TYPE_CHECKING:
     import numpy as np
 
-    from ssd.trainer import Epoch
+    from ssd.history import Epoch
     from ssdprep.sheets import Panel
 
 INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import platform
 import time
@@ -18,6 +17,7 @@ from ssd.augmentation import Augmentation
 from ssd.data import Source, open_source, readable, train_and_val
 from ssd.detector import backbone_layers, load_imagenet, load_weights
 from ssd.evaluation import evaluate
+from ssd.history import HEADER, Epoch, best_of, told, write_history
 from ssd.learner import AveragedAdam, Learner, WarmCosine
 from ssd.pictures import curves, sheet
 from ssd.pipeline import Example, training_batches
@@ -43,33 +43,6 @@ class Recipe:
     averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
     first_free_block: int = 3  # pretrained blocks before it stay frozen
     augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of history.csv. Losses are means over the epoch, AP50 and AP are those of the averaged weights."""
-
-    epoch: int
-    stage: str
-    loss: float
-    class_loss: float
-    box_loss: float
-    val_AP50: float
-    val_AP: float
-    images_per_second: float
-    seconds: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """The higher, the better it detects: AP50, then AP; undefined is worse than 0."""
-        return tuple(-1.0 if math.isnan(value) else value for value in (self.val_AP50, self.val_AP))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types; a figure that is not defined is null."""
-        return {
-            key: None if isinstance(value, float) and math.isnan(value) else value
-            for key, value in asdict(self).items()
-        }
 
 
 @dataclass(frozen=True)
@@ -185,7 +158,7 @@ class KeepBest(keras.callbacks.Callback):
             if best_of(self.history) is line:
                 self._run.save(self._out, **self._facts, kept=line.to_dict())
         write_history(self._out / "history.csv", self.history)
-        self._say(_told(line, self._recipe.epochs, best_of(self.history) is line))
+        self._say(told(line, self._recipe.epochs, best_of(self.history) is line))
 
 
 def train_folder(
@@ -311,22 +284,6 @@ def train(
     return keep.history
 
 
-def best_of(history: Sequence[Epoch]) -> Epoch:
-    """The epoch that detects best; the first of equals."""
-    return max(history, key=lambda line: line.rank)
-
-
-def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """The epochs as CSV, one line each."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(Epoch.__dataclass_fields__))
-        writer.writeheader()
-        writer.writerows(
-            {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(line).items()}
-            for line in history
-        )
-
-
 def _stages(recipe: Recipe, pretrained: Sequence[str]) -> list[tuple[str, int]]:
     """Names of the stages and how many epochs each has."""
     frozen = min(recipe.frozen_epochs, recipe.epochs) if pretrained else 0
@@ -362,19 +319,6 @@ def _optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretr
         warmup,
         recipe.averaging,
         global_clipnorm=recipe.clip_norm,
-    )
-
-
-HEADER = "epoch   stage     loss    class      box   val AP50   val AP     photos/s   left"
-
-
-def _told(line: Epoch, epochs: int, better: bool) -> str:
-    """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept."""
-    left = line.seconds / line.epoch * (epochs - line.epoch)
-    return (
-        f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
-        f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
-        f"{f'{int(left) // 60}:{int(left) % 60:02d}':>7}"
     )
 
 

@@ -13,11 +13,12 @@ import pytest
 
 from ssd.data import Source, train_and_val
 from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
+from ssd.history import Epoch, best_of
 from ssd.learner import AveragedAdam, WarmCosine
 from ssd.pipeline import Example
 from ssd.presets import PRESETS, Config, preset
 from ssd.run import Run
-from ssd.trainer import Epoch, Recipe, _freeze, best_of, train
+from ssd.trainer import Recipe, _freeze, train
 from ssdprep.images import encode_jpeg
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError

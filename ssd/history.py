@@ -1,0 +1,66 @@
+"""What a training run was like, epoch by epoch: the lines of history.csv and of the terminal."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of history.csv. Losses are means over the epoch, AP50 and AP are those of the averaged weights."""
+
+    epoch: int
+    stage: str
+    loss: float
+    class_loss: float
+    box_loss: float
+    val_AP50: float
+    val_AP: float
+    images_per_second: float
+    seconds: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The higher, the better it detects: AP50, then AP; undefined is worse than 0."""
+        return tuple(-1.0 if math.isnan(value) else value for value in (self.val_AP50, self.val_AP))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; a figure that is not defined is null."""
+        return {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in asdict(self).items()
+        }
+
+
+def best_of(history: Sequence[Epoch]) -> Epoch:
+    """The epoch that detects best; the first of equals."""
+    return max(history, key=lambda line: line.rank)
+
+
+def write_history(path: Path, history: Sequence[Epoch]) -> None:
+    """The epochs as CSV, one line each."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(Epoch.__dataclass_fields__))
+        writer.writeheader()
+        writer.writerows(
+            {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(line).items()}
+            for line in history
+        )
+
+
+HEADER = "epoch   stage     loss    class      box   val AP50   val AP     photos/s   left"
+
+
+def told(line: Epoch, epochs: int, better: bool) -> str:
+    """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept."""
+    left = line.seconds / line.epoch * (epochs - line.epoch)
+    return (
+        f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
+        f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
+        f"{f'{int(left) // 60}:{int(left) % 60:02d}':>7}"
+    )

@@ -199,6 +199,7 @@ def _draw(data: Path, out: Path | None, plan: _Plan, track: Track) -> PreviewRep
         subtitle=f"{len(drawn):,} of {plan.photos:,} photos, {per_class.total():,} boxes",
         legend=dict(per_class.most_common()),
     )
+    _refuse_to_replace(data, out)
     write_new(out, images.encode_png(sheet))
     tiles = tuple((record.path, tuple(panel.note for panel in tile)) for record, tile in drawn.items())
     findings = (*plan.findings, *_new(faults, plan.findings))
@@ -209,3 +210,10 @@ def _new(faults: list[Finding], known: tuple[Finding, ...]) -> Iterator[Finding]
     """Faults that the scan has not already told."""
     told = {(finding.code, finding.path) for finding in known}
     return (fault for fault in faults if (fault.code, fault.path) not in told)
+
+
+def _refuse_to_replace(data: Path, out: Path) -> None:
+    """A sheet never takes the place of a photo or an annotation."""
+    inside = out.exists() and out.resolve().is_relative_to(data.resolve())
+    if out.suffix.lower() != ".png" or out.is_dir() or inside:
+        raise SsdprepError(f"{out} is no place for a sheet: it could replace a photo", "--out a new .png file")

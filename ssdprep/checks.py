@@ -86,10 +86,12 @@ def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Fin
         message = f"{what} lies wholly outside of the {size} photo"
         yield _finding(OUTSIDE, Severity.ERROR, record, thing, message, "draw it again, or delete it")
     else:
-        message = f"{what} reaches over the border of the {size} photo"
-        yield _finding(
-            OVERHANGS, Severity.WARNING, record, thing, message, "nothing to do here: it is cut at the border"
-        )
+        over = max(-box.xmin, -box.ymin, box.xmax - size.width, box.ymax - size.height)
+        message = f"{what} reaches {over:g} pixels over the border of the {size} photo"
+        on_photo = (min(box.xmax, size.width) - max(box.xmin, 0)) * (min(box.ymax, size.height) - max(box.ymin, 0))
+        cut = "training sees it cut at the border, xml2csv writes it as it stands"
+        remedy = f"draw it again: most of it is off the photo; {cut}" if 2 * on_photo < width * height else cut
+        yield _finding(OVERHANGS, Severity.WARNING, record, thing, message, remedy)
 
 
 def _twice(record: Record, other: Object, thing: Object) -> Finding:

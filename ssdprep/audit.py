@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ssdprep.orient import to_upright
-from ssdprep.record import Dataset, Finding, Record, Severity, Track, untracked
+from ssdprep.record import Dataset, Finding, Record, Report, Severity, Track, untracked
 from ssdprep.scan import scan_folder
 
 IMBALANCE, FEW, UNTRAINED, TAGGED = "AUD001", "AUD002", "AUD003", "ORI010"
@@ -34,7 +34,7 @@ class ClassStats:
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Report):
     """What is in a data set."""
 
     root: Path
@@ -49,13 +49,8 @@ class Audit:
     splits: dict[str, int] = field(default_factory=dict)  # photos in each list of ImageSets/Main
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def exit_code(self) -> int:
-        """1 when a finding is an error."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The audit as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "images": self.images,
             "negatives": self.negatives,
@@ -66,7 +61,6 @@ class Audit:
             "imbalance": self.imbalance,
             "classes": {name: asdict(stats) for name, stats in self.classes.items()},
             "splits": self.splits,
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

@@ -16,7 +16,7 @@ from ssdprep.augment import Augmented, Drawn, Recipe, augment_image, rng_for
 from ssdprep.faults import ImageFault
 from ssdprep.formats import voc
 from ssdprep.parallel import cores, in_order
-from ssdprep.record import Finding, Object, Record, Severity, Size, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Object, Record, Report, Severity, Size, SsdprepError, Track, untracked
 
 UNLISTED, NO_SPLIT = "AUG001", "AUG002"
 COLUMNS = (provenance.PICTURE, provenance.ORIGINAL, "source", "copy", "boxes", "kept", "dropped", *Drawn.__slots__)
@@ -25,7 +25,7 @@ _WORTH_A_WORKER = 64  # pictures: below, a worker takes longer to start than to 
 
 
 @dataclass(frozen=True, slots=True)
-class AugmentReport:
+class AugmentReport(Report):
     """What was written, and where."""
 
     out: Path
@@ -42,13 +42,8 @@ class AugmentReport:
     unlabelled: int  # photos left out, because they have no annotation
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def exit_code(self) -> int:
-        """1 when a finding is an error."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "out": str(self.out),
             "photos": self.photos,
@@ -62,7 +57,6 @@ class AugmentReport:
             "unlabelled": self.unlabelled,
             "recipe": {**self.recipe.operations, "min_visibility": self.recipe.min_visibility, "fit": self.recipe.fit},
             "seed": self.seed,
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

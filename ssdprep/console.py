@@ -6,9 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ssdprep.record import Finding, Severity, SsdprepError, T
+from ssdprep.record import Finding, Report, Severity, SsdprepError, T
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -20,19 +20,6 @@ quiet = False
 debug = False
 _SHOWN = 40  # findings on a terminal before the rest is only counted; --json always holds all
 _COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-
-
-class Report(Protocol):
-    """What a verb's library function answers: a value that knows its JSON form and its exit code."""
-
-    @property
-    def findings(self) -> Sequence[Finding]: ...
-
-    @property
-    def exit_code(self) -> int:
-        """0 clean, 1 findings that need the user."""
-
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 def out() -> Console:

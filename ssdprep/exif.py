@@ -15,7 +15,7 @@ from ssdprep.formats.voc import NO_SIZE
 from ssdprep.journal import BACKUPS, STATE
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
 from ssdprep.parallel import in_order
-from ssdprep.record import Dataset, Finding, Record, Severity, Size, Track, untracked
+from ssdprep.record import Dataset, Finding, Record, Report, Severity, Size, Track, untracked
 from ssdprep.recovery import foresee
 from ssdprep.repair import Outcome, Repair, Task, repair
 from ssdprep.scan import SECOND, WRONG_ORIENTATION, scan_folder
@@ -43,7 +43,7 @@ class FileFix(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FixReport:
+class FixReport(Report):
     """What fix-exif found and did or, in a dry run, would do."""
 
     root: Path
@@ -63,13 +63,8 @@ class FixReport:
         counts = Counter(fix.verdict for fix in self.files)
         return {verdict: counts[verdict] for verdict in Verdict}
 
-    @property
-    def exit_code(self) -> int:
-        """1 where a file is unresolved, in conflict, or otherwise needs the user."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "verdicts": {verdict.value: count for verdict, count in self.verdicts.items()},
             "changed_images": self.changed_images,
@@ -87,7 +82,6 @@ class FixReport:
                 }
                 for fix in self.files
             ],
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

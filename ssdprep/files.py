@@ -19,7 +19,7 @@ from ssdprep import journal
 from ssdprep.change import Change, transaction
 from ssdprep.disk import digest, flush_folders
 from ssdprep.journal import Entry, Run
-from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.recovery import Recovered, foresee, recover
 
 __all__ = ["Change", "Recovered", "UndoReport", "recover", "transaction", "undo", "write_new", "write_together"]
@@ -28,7 +28,7 @@ CHANGED_SINCE, NO_ORIGINAL = "FIL001", "FIL002"
 
 
 @dataclass(frozen=True)
-class UndoReport:
+class UndoReport(Report):
     """What undo brought back or, in a dry run, would."""
 
     root: Path
@@ -44,13 +44,8 @@ class UndoReport:
         """Whether files were brought back."""
         return self.verb is not None and not self.dry_run and not self.findings
 
-    @property
-    def exit_code(self) -> int:
-        """1 where undo refused, and nothing was changed."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "undone": self.is_undone,
             "verb": self.verb,
@@ -58,7 +53,6 @@ class UndoReport:
             "dry_run": self.dry_run,
             "files": [str(path) for path in self.files],
             "recovered": self.recovered._asdict() if self.recovered else None,
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

@@ -17,7 +17,7 @@ from ssdprep.derived import folder_beside
 from ssdprep.faults import UNREADABLE
 from ssdprep.files import write_new
 from ssdprep.orient import Verdict, judge, to_upright
-from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.sheets import Tile, contact_sheet, thumbnail
 from ssdprep.tiles import before_and_after, plain, two_readings
@@ -32,7 +32,7 @@ _TITLE: dict[Mode, str] = {
 
 
 @dataclass(frozen=True)
-class PreviewReport:
+class PreviewReport(Report):
     """The sheet that was drawn."""
 
     root: Path
@@ -43,20 +43,14 @@ class PreviewReport:
     boxes: int  # on the sheet; each counts once
     findings: tuple[Finding, ...]
 
-    @property
-    def exit_code(self) -> int:
-        """1 where something is left out that should not be."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "sheet": str(self.out) if self.out else None,
             "mode": self.mode,
             "photos": self.photos,
             "boxes": self.boxes,
             "tiles": [{"image": str(path), "notes": list(notes)} for path, notes in self.tiles],
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

@@ -124,6 +124,25 @@ class Dataset:
         return tuple(sorted({thing.name for record in self.records for thing in record.objects}))
 
 
+class Report:
+    """What a verb's library function answers: base of the frozen values that hold a verb's counts and its findings."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a finding is an error: something needs the user. Warnings are 0."""
+        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        return {**self.facts(), "findings": [finding.to_dict() for finding in self.findings]}
+
+
 class SsdprepError(Exception):
     """The whole command cannot run: says what is wrong and how to cure it. Caught once, in the command line."""
 

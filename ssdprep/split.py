@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from ssdprep import files
 from ssdprep.provenance import read_provenance
-from ssdprep.record import Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.stratify import FEW, stratify
 from ssdprep.walk import folded
@@ -47,7 +47,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitReport:
+class SplitReport(Report):
     """What was written, and where."""
 
     root: Path
@@ -57,19 +57,13 @@ class SplitReport:
     unlabelled: int = 0  # photos left out because they have no annotation
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def exit_code(self) -> int:
-        """1 when a finding is an error."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "out": str(self.out),
             "seed": self.seed,
             "splits": {name: asdict(part) for name, part in self.splits.items()},
             "unlabelled": self.unlabelled,
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

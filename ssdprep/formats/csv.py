@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ssdprep.record import Box, Finding, Record, Severity, Size, SsdprepError, Track, untracked
+from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CsvReport:
+class CsvReport(Report):
     """What was written, and what was not."""
 
     path: Path
@@ -46,18 +46,12 @@ class CsvReport:
     unlabelled: int  # photos without annotation: never written
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def exit_code(self) -> int:
-        """1 when a finding is an error."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         names = ("images", "boxes", "negatives", "negatives_written", "unlabelled")
         return {
             "csv": str(self.path),
             **{name: getattr(self, name) for name in names},
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

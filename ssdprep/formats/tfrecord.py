@@ -20,7 +20,7 @@ from ssdprep.faults import ImageFault
 from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, read_file, serialise, shares_of
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap, read_label_map, write_label_map
-from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.tensorflow import import_tensorflow
 
 __all__ = ["Stored", "TfrecordReport", "parse_example", "parse_spec", "read_tfrecords", "write_tfrecords"]
@@ -33,7 +33,7 @@ _EACH = 25  # of the photos that pass through, TensorFlow decodes the first of a
 
 
 @dataclass(frozen=True, slots=True)
-class TfrecordReport:
+class TfrecordReport(Report):
     """What was written, and how it was checked."""
 
     out: Path
@@ -44,13 +44,8 @@ class TfrecordReport:
     unlabelled: int  # photos left out because they have no annotation
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def exit_code(self) -> int:
-        """1 when a finding is an error."""
-        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "out": str(self.out),
             "splits": self.splits,
@@ -58,7 +53,6 @@ class TfrecordReport:
             "how": self.how,
             "decoded": self.decoded,
             "unlabelled": self.unlabelled,
-            "findings": [finding.to_dict() for finding in self.findings],
         }
 
 

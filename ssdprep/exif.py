@@ -17,9 +17,9 @@ from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_c
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, Size, Track, untracked
 from ssdprep.recovery import foresee
-from ssdprep.repair import Outcome, Repair, Task, repair
 from ssdprep.scan import SECOND, WRONG_ORIENTATION, scan_folder
 from ssdprep.turn import effective
+from ssdprep.uprighting import Made, Outcome, Task, bring_upright
 from ssdprep.walk import folded
 
 Images = Literal["rewrite", "keep"]
@@ -124,8 +124,8 @@ def fix_exif(
             Task(Record(photo, None), _UNKNOWN, rewrite=False, strip_gps=True) for photo in _strays(dataset, strip_gps)
         ]
         work = [*(task for task in tasks if task.is_needed), *strays]
-        repairs = track(in_order(repair, work, jobs=_workers(work, jobs)), "Making upright", len(work))
-        done = _tried(work, repairs) if change is None else _stage(root, change, work, repairs)
+        made = track(in_order(bring_upright, work, jobs=_workers(work, jobs)), "Making upright", len(work))
+        done = _tried(work, made) if change is None else _stage(root, change, work, made)
     cured = set() if dry_run else _cured(tasks, done)
     report = replace(_report(dataset, tasks, done, cured), dry_run=dry_run, recovered=recovered)
     if strip_gps and report.changed_images and not dry_run:
@@ -179,16 +179,16 @@ def _workers(work: Sequence[Task], jobs: int) -> int:
     return jobs or (0 if total >= _WORTH_WORKERS else 1)
 
 
-def _tried(work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcome]:
-    return {task.record.path: fixed.outcome for task, fixed in zip(work, repairs, strict=True)}
+def _tried(work: Sequence[Task], made: Iterable[Made]) -> dict[Path, Outcome]:
+    return {task.record.path: fixed.outcome for task, fixed in zip(work, made, strict=True)}
 
 
-def _stage(root: Path, change: files.Change, work: Sequence[Task], repairs: Iterable[Repair]) -> dict[Path, Outcome]:
+def _stage(root: Path, change: files.Change, work: Sequence[Task], made: Iterable[Made]) -> dict[Path, Outcome]:
     """All changes into one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
     done: dict[Path, Outcome] = {}
     notes: dict[Path, settled.Note] = {}
     given: set[Path] = set()
-    for (record, *_), fixed in zip(work, repairs, strict=True):
+    for (record, *_), fixed in zip(work, made, strict=True):
         for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
             if path and data is not None and path.resolve() not in given:
                 given.add(path.resolve())

@@ -42,7 +42,7 @@ class Task(NamedTuple):
         return photo or (self.record.annotation is not None and (boxes or _new_size(self) is not None))
 
 
-class Repair(NamedTuple):
+class Made(NamedTuple):
     """New bytes of both files; None where the old ones stay."""
 
     image: bytes | None = None
@@ -73,9 +73,9 @@ class Outcome(NamedTuple):
     findings: tuple[Finding, ...] = ()
 
 
-def repair(task: Task) -> Repair:
+def bring_upright(task: Task) -> Made:
     """Both files of a record as they are to be. Never raises: where one cannot be changed, neither is."""
-    fixed = _repair(task)
+    fixed = _bring_upright(task)
     failed = {finding.code for finding in fixed.findings if finding.severity is Severity.ERROR}
     if not (task.strip_gps and failed) or HOLDS_PLACE in failed:
         return fixed
@@ -84,34 +84,34 @@ def repair(task: Task) -> Repair:
     return fixed._replace(findings=(*fixed.findings, finding))
 
 
-def _repair(task: Task) -> Repair:
+def _bring_upright(task: Task) -> Made:
     record = task.record
     assert record.image is not None
     try:
         photo = _photo(task)
     except _Changed:
-        return Repair(findings=(_changed_meanwhile(record.image),))
+        return Made(findings=(_changed_meanwhile(record.image),))
     except ImageFault as fault:
         finding = Finding(fault.code, Severity.ERROR, record.image, 0, fault.message, fault.remedy)
-        return Repair(findings=(finding,))
+        return Made(findings=(finding,))
     except OSError as error:
-        return Repair(findings=(_unreadable(error, record.image),))
+        return Made(findings=(_unreadable(error, record.image),))
     if record.annotation is None or not task.decision.decided:
         return photo
     try:
         return _with_annotation(task, photo)
     except _Changed:
-        return Repair(findings=(_changed_meanwhile(record.annotation),))
+        return Made(findings=(_changed_meanwhile(record.annotation),))
     except OSError as error:
-        return Repair(findings=(_unreadable(error, record.annotation),))
+        return Made(findings=(_unreadable(error, record.annotation),))
     except ValueError as error:
         remedy = "edit it by hand, or label the photo again in LabelImg"
         message = f"its boxes cannot be moved: {error}"
-        return Repair(findings=(Finding(UNPATCHABLE, Severity.ERROR, record.annotation, 0, message, remedy),))
+        return Made(findings=(Finding(UNPATCHABLE, Severity.ERROR, record.annotation, 0, message, remedy),))
 
 
-def _photo(task: Task) -> Repair:
-    """The photo's part of the repair."""
+def _photo(task: Task) -> Made:
+    """The photo's part of it."""
     path = task.record.image
     assert path is not None
     data = path.read_bytes() if task.strip_gps or (task.rewrite and task.record.orientation != 1) else None
@@ -120,22 +120,22 @@ def _photo(task: Task) -> Repair:
         if (found.size, found.orientation) != (task.record.stored_size, task.record.orientation):
             raise _Changed
     if data is None:
-        return Repair()
+        return Made()
     if not (task.rewrite and task.decision.decided):
         stripped = without_gps(data)
-        return Repair() if stripped == data else Repair(stripped, actions=("place removed",))
+        return Made() if stripped == data else Made(stripped, actions=("place removed",))
     turned = make_upright(data, strip_gps=task.strip_gps)
     if turned.data == data:
-        return Repair()
+        return Made()
     findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
     if task.turns:
         action = "photo turned without loss" if turned.lossless else "photo turned and encoded again"
-        return Repair(turned.data, lossless=turned.lossless, actions=(action,), findings=findings)
+        return Made(turned.data, lossless=turned.lossless, actions=(action,), findings=findings)
     action = "tag set to 1" if task.record.orientation != 1 else "place removed"
-    return Repair(turned.data, actions=(action,), findings=findings)
+    return Made(turned.data, actions=(action,), findings=findings)
 
 
-def _with_annotation(task: Task, photo: Repair) -> Repair:
+def _with_annotation(task: Task, photo: Made) -> Made:
     """The annotation's part, added to the photo's. ``ValueError`` where it cannot be written exactly."""
     record, decision = task.record, task.decision
     assert record.annotation is not None

@@ -11,7 +11,7 @@ NOT_EIGHT_BIT = "IMG006"
 HOLDS_PLACE = "IMG008"
 UNREADABLE = "IMG013"  # the system does not open it: an ``OSError``, not an `ImageFault`
 
-_COPY_AGAIN = "copy the photo from its source again, or delete it and its annotation"
+_COPY_AGAIN = "copy the photo from its source again, or move it and its annotation out of the folder"
 
 
 class ImageFault(Exception):  # noqa: N818 - a fault of the file, not of the program

@@ -9,7 +9,12 @@ DAMAGED = "IMG004"
 NOT_TURNABLE = "IMG005"
 NOT_EIGHT_BIT = "IMG006"
 HOLDS_PLACE = "IMG008"
+WRONG_EXTENSION = "IMG011"
+WRONG_ORIENTATION = "IMG012"
 UNREADABLE = "IMG013"  # the system does not open it: an ``OSError``, not an `ImageFault`
+GREYSCALE = "IMG014"
+NOT_RGB = "IMG015"
+SEVERAL_PICTURES = "IMG016"
 
 _COPY_AGAIN = "copy the photo from its source again, or move it and its annotation out of the folder"
 
@@ -25,3 +30,8 @@ class ImageFault(Exception):  # noqa: N818 - a fault of the file, not of the pro
 
     def __str__(self) -> str:
         return f"{self.code} {self.message} - {self.remedy}"
+
+
+def floats() -> ImageFault:
+    """The header tells it, and so does decoding: both say the same."""
+    return ImageFault(NOT_EIGHT_BIT, "floating-point pixels have no agreed brightness", "save it with 8 or 16 bits")

@@ -7,6 +7,7 @@ file formats, `metadata` knows EXIF and XMP.
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ssdprep import jpeg, jpeg_turn, metadata, png, webp
-from ssdprep.faults import CUT_SHORT, DAMAGED, EMPTY, HOLDS_PLACE, NO_IMAGE, NOT_EIGHT_BIT, NOT_TURNABLE, ImageFault
+from ssdprep.faults import CUT_SHORT, DAMAGED, EMPTY, HOLDS_PLACE, NO_IMAGE, NOT_TURNABLE, ImageFault, floats
 from ssdprep.metadata import Edit
 from ssdprep.record import Size
 from ssdprep.turn import effective, turn
@@ -32,6 +33,7 @@ __all__ = [
     "Turned",
     "encode_jpeg",
     "encode_png",
+    "looks_cut",
     "make_upright",
     "probe",
     "read_upright",
@@ -44,6 +46,9 @@ Pixels = NDArray[np.uint8]
 
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _HEIC = {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}  # brands of ISO/IEC 23008-12
+_MARKS = {b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF", b"RIFF": "WebP"}
+_TAIL = 4096  # bytes
+_MOST_PIXELS = 178_956_970  # Pillow's own limit: more is an attack, or a mistake
 _EXPORT = "export it as JPEG (on the phone: Settings, Camera, Formats, Most Compatible)"
 _DECODERS = (
     OSError,
@@ -64,6 +69,8 @@ class Probe(NamedTuple):
     size: Size  # of the pixel array in the file
     orientation: int  # EXIF Orientation as written, 1 where absent; may be invalid (0, 65537)
     mode: str  # as Pillow names it: L, P, RGB, RGBA, CMYK, I;16 ...
+    depth: int = 8  # bits a sample
+    several: bool = False  # an animation, or pages: only the first picture is read
 
 
 class Encoded(NamedTuple):
@@ -90,6 +97,29 @@ def probe(photo: Path | bytes) -> Probe:
     """
     with io.BytesIO(photo) if isinstance(photo, bytes) else photo.open("rb") as file:
         return _probe(file)
+
+
+def looks_cut(path: Path, found: Probe) -> bool:
+    """Whether a photo seems to break off, by its size and its last bytes; only decoding it tells for sure.
+
+    Data behind the end, as phones hang it on, is no sign. ``OSError`` passes through.
+    """
+    with path.open("rb") as file:
+        if found.format == "JPEG":
+            jpeg.read_header(file)  # a thumbnail in it has an end mark of its own
+        start, end = file.tell(), file.seek(0, os.SEEK_END)
+        if found.format in {"BMP", "TIFF"}:
+            return _promised(file) > end
+        file.seek(max(start, end - _TAIL))
+        tail = file.read()
+    match found.format:
+        case "JPEG":
+            return b"\xff\xd9" not in tail
+        case "PNG":
+            return b"IEND" not in tail
+        case "GIF":
+            return not tail.rstrip(b"\0").endswith(b";")
+    return False
 
 
 def read_upright(path: Path) -> Pixels:
@@ -170,12 +200,12 @@ def _edited(data: bytes, found: Probe, edit: Edit) -> Turned:
         case "WEBP":
             return Turned(*webp.rewrite(data, edit))
     if edit.turned:
-        remedy = "save it upright as PNG with an image editor, delete this one, then run this again"
+        remedy = "save it upright as PNG with an image editor, move this one out of the folder, then run this again"
         raise ImageFault(NOT_TURNABLE, f"a {found.format} with orientation {edit.orientation} is not turned", remedy)
     if found.format == "TIFF":  # the file itself is built like an EXIF block
         data = edit.exif(data)
     if edit.strip_gps and metadata.holds_place(data):
-        remedy = "save it as JPEG with an image editor, delete this one, then run this again"
+        remedy = "save it as JPEG with an image editor, move this one out of the folder, then run this again"
         raise ImageFault(HOLDS_PLACE, f"still holds the place: that of a {found.format} is not removed here", remedy)
     return Turned(data, lossless=True)
 
@@ -186,38 +216,95 @@ def _probe(file: BinaryIO) -> Probe:
         raise ImageFault(EMPTY, "the file is empty")
     file.seek(0)
     if start.startswith(jpeg.SOI) and (header := jpeg.read_header(file)):
-        return Probe("JPEG", header.size, header.orientation, _JPEG_MODES.get(header.components, "RGB"))
+        _require_sane(header.size)
+        mode = _JPEG_MODES.get(header.components, "RGB")
+        return Probe("JPEG", header.size, header.orientation, mode, header.depth)
     if start.startswith(png.SIGNATURE):
         chunks = png.read_header(file)
-        return Probe("PNG", chunks.size, chunks.orientation, chunks.mode)
-    file.seek(0)
-    data = file.read()
-    image = _opened(data)
+        _require_sane(chunks.size)
+        return Probe("PNG", chunks.size, chunks.orientation, chunks.mode, chunks.depth, chunks.animated)
+    image = _opened(file)
     size, orientation = Size(*image.size), 1
     if image.format == "WEBP":
-        orientation = webp.orientation_of(data)
+        file.seek(0)
+        orientation = webp.orientation_of(file.read())
     elif image.format == "TIFF":
-        orientation = metadata.orientation_of(data) or 1
-        size = Size(image.tag_v2[256], image.tag_v2[257])  # Pillow's own are turned already
+        return _probe_tiff(image)
     elif exif := image.info.get("exif"):
         orientation = metadata.orientation_of(exif.removeprefix(b"Exif\0\0")) or 1
-    return Probe(str(image.format), size, orientation, image.mode)
+    return Probe(str(image.format), size, orientation, image.mode, _depth(image.mode), _is_several(image))
 
 
-def _opened(data: bytes) -> Any:
+def _probe_tiff(image: Any) -> Probe:
+    """By the tags: Pillow's own size is turned already, its mode may hide 16 bits."""
+    tags = image.tag_v2
+    size, orientation = (tags.get(256), tags.get(257)), tags.get(274, 1)
+    if not all(isinstance(side, int) for side in size):
+        raise ImageFault(DAMAGED, "the header is damaged: no width, or no height")
+    if isinstance(orientation, bytes):
+        orientation = next(iter(orientation), 1)
+    bits = [depth for depth in tags.get(258, ()) if isinstance(depth, int)]
+    depth = max(_depth(image.mode), *bits, 8)
+    orientation = orientation if isinstance(orientation, int) else 1
+    return Probe("TIFF", Size(*size), orientation, image.mode, depth, _is_several(image))
+
+
+def _depth(mode: str) -> int:
+    return {"I": 16, "F": 32}.get(mode[:1], 8)
+
+
+def _is_several(image: Any) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except _DECODERS:
+        return False  # what the second picture is like concerns nobody
+
+
+def _promised(file: BinaryIO) -> int:
+    """How long a BMP or a TIFF must be to hold the pixels that its header speaks of."""
+    image = _opened(file)
+    ends = [0]
+    if image.format == "TIFF":
+        for offsets, lengths in ((273, 279), (324, 325)):  # strips, tiles
+            pairs = zip(image.tag_v2.get(offsets, ()), image.tag_v2.get(lengths, ()), strict=False)
+            ends += [start + length for start, length in pairs if isinstance(start, int) and isinstance(length, int)]
+    elif image.tile and image.tile[0][0] == "raw":
+        _, (_, _, _, height), start, (_, stride, *_) = image.tile[0]
+        ends.append(start + stride * height)
+    return max(ends)
+
+
+def _require_sane(size: Size) -> None:
+    """Refuse what would fill the memory once it is decoded, and what has no pixel."""
+    if not (size.width and size.height):
+        raise ImageFault(DAMAGED, f"the header is damaged: {size} pixels")
+    if size.width * size.height > _MOST_PIXELS:
+        raise _too_large()
+
+
+def _too_large() -> ImageFault:
+    return ImageFault(NO_IMAGE, "more than 178 million pixels", "save it smaller, and label it again")
+
+
+def _opened(file: BinaryIO) -> Any:
     """The file in Pillow, its pixels not yet decoded."""
+    file.seek(0)
     try:
         with warnings.catch_warnings():  # a large photo, an odd EXIF: not the user's concern
             warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data))
+            return Image.open(file)
     except UnidentifiedImageError:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        file.seek(0)
+        start = file.read(12)
+        if start[4:8] == b"ftyp" and start[8:] in _HEIC:
             raise ImageFault(NO_IMAGE, "HEIC cannot be read here", _EXPORT) from None
+        if kind := next((kind for mark, kind in _MARKS.items() if start.startswith(mark)), None):
+            raise ImageFault(CUT_SHORT, f"it starts like a {kind}, but breaks off or is damaged") from None
         raise ImageFault(
             NO_IMAGE, "this is no image", "put the photo in its place, or take it out of the folder"
         ) from None
     except Image.DecompressionBombError:
-        raise ImageFault(NO_IMAGE, "more than 178 million pixels", "save it smaller, and label it again") from None
+        raise _too_large() from None
     except _DECODERS as error:
         raise ImageFault(DAMAGED, f"the header is damaged: {error}") from None
 
@@ -227,7 +314,7 @@ def _pixels(data: bytes) -> Pixels:
     found = _probe(io.BytesIO(data))
     pixels = _fast_jpeg(data) if found.format == "JPEG" and found.mode != "CMYK" else None
     if pixels is None:
-        pixels = _rgb(_opened(data))
+        pixels = _rgb(_opened(io.BytesIO(data)))
         if found.format == "TIFF":  # Pillow applies its orientation while it decodes
             return pixels
     return turn(pixels, effective(found.orientation))
@@ -252,7 +339,7 @@ def _rgb(image: Any) -> Pixels:
         code = CUT_SHORT if "truncated" in str(error) else DAMAGED
         raise ImageFault(code, f"the pixels cannot be decoded: {error}") from None
     if image.mode == "F":
-        raise ImageFault(NOT_EIGHT_BIT, "floating-point pixels have no agreed brightness", "save it with 8 or 16 bits")
+        raise floats()
     if image.mode.startswith("I"):
         deep = np.clip(np.asarray(image).astype(np.float64) / 257, 0, 255)  # 65535 is white
         return np.repeat(np.rint(deep).astype(np.uint8)[..., None], 3, axis=2)

@@ -31,6 +31,7 @@ class Header(NamedTuple):
     size: Size
     orientation: int  # as written; 1 where absent
     components: int  # 1 grey, 3 colour, 4 CMYK
+    depth: int  # bits a sample
     common: bool  # 8 bits, baseline or progressive, Huffman: what every decoder reads
 
 
@@ -95,10 +96,10 @@ def read_header(file: BinaryIO) -> Header | None:
             file.seek(length - 2, io.SEEK_CUR)
     if len(frame) < 7:
         return None
-    marker, precision, height, width, components = struct.unpack_from(">BBHHB", frame)
+    marker, depth, height, width, components = struct.unpack_from(">BBHHB", frame)
     if not (width and height):
         return None
-    return Header(Size(width, height), orientation, components, marker in _COMMON and precision == 8)
+    return Header(Size(width, height), orientation, components, depth, marker in _COMMON and depth == 8)
 
 
 def verify(data: bytes) -> bool:

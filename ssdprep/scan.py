@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ssdprep import images, jpeg
 from ssdprep.checks import check, near_names
-from ssdprep.faults import UNREADABLE
+from ssdprep.faults import WRONG_ORIENTATION as WRONG_ORIENTATION
 from ssdprep.formats import voc
+from ssdprep.headers import Probed, read_header
 from ssdprep.imagesets import read_lists
 from ssdprep.pairing import Pairing, pair
 from ssdprep.parallel import in_order
@@ -18,22 +17,9 @@ from ssdprep.recovery import refuse_half_done
 from ssdprep.walk import Names, folded, walk
 
 NO_PHOTO, NO_ANNOTATION, SECOND, AMBIGUOUS, ONE_KIND = "PAIR001", "PAIR002", "PAIR003", "PAIR004", "PAIR007"
-WRONG_EXTENSION, WRONG_ORIENTATION = "IMG011", "IMG012"
-
-_EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png",),
-    "BMP": (".bmp", ".dib"),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-}
-_END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-_TAIL = 4096  # bytes
 _AT_ONCE = 256  # annotations that travel to a worker together
 
 Read = tuple[voc.Annotation | None, tuple[Finding, ...]]
-Probed = tuple[images.Probe | None, tuple[Finding, ...]]
 
 
 def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Dataset:
@@ -78,55 +64,7 @@ def _read_all(root: Path, names: Sequence[str], track: Track, jobs: int) -> dict
 
 
 def _probe_all(root: Path, names: Sequence[str], track: Track) -> dict[str, Probed]:
-    return {name: _probe(root, name) for name in track(names, "Reading headers", len(names))}
-
-
-def _probe(root: Path, name: str) -> Probed:
-    """The header of a photo, and what is wrong with it."""
-    path = root / name
-    try:
-        probe = images.probe(path)
-    except images.ImageFault as fault:
-        return None, (Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy),)
-    except OSError as error:
-        return None, (_unreadable(path, error),)
-    return probe, (*_header_findings(path, probe), *_tail_findings(path, probe))
-
-
-def _header_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
-    fitting = _EXTENSIONS.get(probe.format)
-    if fitting and path.suffix.lower() not in fitting:
-        message = f"this is a {probe.format} file, not what {path.suffix} says: LabelImg and others cannot open it"
-        remedy = f"rename it to {path.stem}{fitting[0]}"
-        yield Finding(WRONG_EXTENSION, Severity.WARNING, path, 0, message, remedy)
-    if not 1 <= probe.orientation <= 8:
-        message = f"EXIF orientation {probe.orientation} is not one of 1..8: taken as upright"
-        yield Finding(WRONG_ORIENTATION, Severity.INFO, path, 0, message, "nothing to do; every reader ignores it")
-
-
-def _tail_findings(path: Path, probe: images.Probe) -> Iterator[Finding]:
-    """A photo that breaks off: its header promises pixels that are not there.
-
-    A file without its end mark is suspected; only such a one is decoded, since phones hang all sorts of data behind it.
-    """
-    mark = _END_MARKS.get(probe.format)
-    try:
-        with path.open("rb") as file:
-            if probe.format == "JPEG":
-                jpeg.read_header(file)  # a thumbnail in it has an end mark of its own
-            file.seek(max(file.tell(), file.seek(0, os.SEEK_END) - _TAIL))
-            tail = file.read()
-        if mark is not None and mark not in tail:
-            images.read_upright(path)
-    except images.ImageFault as fault:
-        yield Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy)
-    except OSError as error:
-        yield _unreadable(path, error)
-
-
-def _unreadable(path: Path, error: OSError) -> Finding:
-    message = f"cannot be read: {error.strerror or error}"
-    return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
+    return {name: read_header(root / name) for name in track(names, "Reading headers", len(names))}
 
 
 def _records(

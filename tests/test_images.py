@@ -57,7 +57,7 @@ def written(path, data: bytes):
 @pytest.mark.parametrize("orientation", [0, 1, 6, 8, 9])
 def test_probe_reads_the_tag_in_either_byte_order_and_type(tmp_path, order, kind, orientation):
     data = jpeg(scene(EVEN), exif_block(orientation, order=order, kind=kind, maker=MAKER))
-    assert probe(written(tmp_path / "a.jpg", data)) == ("JPEG", EVEN, orientation, "RGB")
+    assert probe(written(tmp_path / "a.jpg", data))[:4] == ("JPEG", EVEN, orientation, "RGB")
 
 
 def test_probe_reports_impossible_values_as_they_are(tmp_path):
@@ -81,7 +81,7 @@ def test_probe_goes_by_content(tmp_path):
     files["t.tif"] = saved(Image.fromarray(pixels), "TIFF", tiffinfo={274: 6}), ("TIFF", ODD, 6, "RGB")
     files["t.webp"] = saved(Image.fromarray(pixels), "WEBP", exif=b"Exif\0\0" + exif), ("WEBP", ODD, 6, "RGB")
     for name, (data, expected) in files.items():
-        assert probe(written(tmp_path / name, data)) == expected, name
+        assert probe(written(tmp_path / name, data))[:4] == expected, name
 
 
 def test_probe_is_fast(tmp_path):

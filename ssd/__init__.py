@@ -22,7 +22,7 @@ _HOME = {
     "PRESETS": "presets",
     "preset": "presets",
     "build_detector": "detector",
-    "Recipe": "trainer",
+    "Recipe": "stages",
     "Run": "run",
     "train_folder": "trainer",
     "evaluate_folder": "evaluation",

@@ -33,7 +33,7 @@ def evaluate(
     from ssd.tables import evaluation_report
 
     report = evaluate_folder(run, data, split, track=console.track)
-    console.show(report, evaluation_report, as_json=json)
+    console.show(report, evaluation_report)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def predict(
     from ssd.tables import prediction_report
 
     report = predict_photos(run, images, out, threshold=threshold, track=console.track)
-    console.show(report, prediction_report, as_json=json)
+    console.show(report, prediction_report)
 
 
 if __name__ == "__main__":

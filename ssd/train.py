@@ -62,7 +62,7 @@ def train(
         data, out, preset_name=preset, weights=weights, recipe=recipe, seed=seed, force=force,
         say=console.say, track=console.track,
     )  # fmt: skip
-    console.show(report, train_report, as_json=json)
+    console.show(report, train_report)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,8 +13,9 @@ import numpy as np
 from ssdprep.orient import to_upright
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, Track, untracked
 from ssdprep.scan import scan_folder
+from ssdprep.wording import counted, quoted
 
-IMBALANCE, FEW, UNTRAINED, TAGGED = "AUD001", "AUD002", "AUD003", "ORI010"
+IMBALANCE, FEW, UNTRAINED, NO_BOXES, TAGGED = "AUD001", "AUD002", "AUD003", "AUD004", "ORI010"
 
 _UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
 _FEW = 10  # boxes; a class with fewer is memorised, not learnt
@@ -126,6 +126,10 @@ def _set_findings(dataset: Dataset, classes: Mapping[str, ClassStats]) -> Iterat
     """What is wrong with the set as a whole."""
     root = dataset.root
     yield from _tagged(dataset)
+    labelled = sum(record.annotation is not None for record in dataset.records)
+    if labelled and not classes:
+        message = f"{counted(labelled, 'annotation')} and not one box: there is nothing to learn"
+        yield Finding(NO_BOXES, Severity.ERROR, root, 0, message, "draw boxes in LabelImg, and save")
     if len(classes) > 1:
         often, rare = next(iter(classes)), list(classes)[-1]
         ratio = classes[often].boxes / classes[rare].boxes
@@ -135,7 +139,7 @@ def _set_findings(dataset: Dataset, classes: Mapping[str, ClassStats]) -> Iterat
             yield Finding(IMBALANCE, Severity.WARNING, root, 0, message, remedy)
     for name, stats in classes.items():
         if stats.boxes < _FEW:
-            message = f"class {name!r} has {stats.boxes} box{'es' if stats.boxes > 1 else ''}: too few to be learnt"
+            message = f"class {name!r} has {counted(stats.boxes, 'box')}: too few to be learnt"
             yield Finding(FEW, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
     yield from _untrained(dataset)
 
@@ -146,7 +150,7 @@ def _tagged(dataset: Dataset) -> Iterator[Finding]:
         message = (
             f"{count} {'photo is' if count == 1 else 'photos are'} turned by an EXIF tag only: many readers ignore it"
         )
-        remedy = f"ssdprep fix-exif {shlex.quote(str(dataset.root))}"
+        remedy = f"ssdprep fix-exif {quoted(dataset.root)}"
         yield Finding(TAGGED, Severity.WARNING, dataset.root, 0, message, remedy)
 
 
@@ -160,5 +164,5 @@ def _untrained(dataset: Dataset) -> Iterator[Finding]:
     for part in ("val", "test"):
         for name in sorted(parts.get(part, set()) - parts["train"]):
             message = f"class {name!r} is in {part}, but not in train"
-            remedy = f"ssdprep split {shlex.quote(str(dataset.root))} --force"
+            remedy = f"ssdprep split {quoted(dataset.root)} --force"
             yield Finding(UNTRAINED, Severity.WARNING, dataset.root, 0, message, remedy)

@@ -102,7 +102,7 @@ def fix_exif(
         track=console.track,
         jobs=0,
     )
-    console.show(report, fix_report, as_json=json)
+    console.show(report, fix_report)
 
 
 @app.command()
@@ -113,7 +113,7 @@ def undo(
     from ssdprep.files import undo
     from ssdprep.tables import undo_report
 
-    console.show(undo(data, dry_run=dry_run, track=console.track), undo_report, as_json=json)
+    console.show(undo(data, dry_run=dry_run, track=console.track), undo_report)
 
 
 @app.command()
@@ -122,7 +122,7 @@ def audit(data: Data = Path("data"), json: Json = False, quiet: Quiet = False, d
     from ssdprep.audit import audit_folder
     from ssdprep.tables import audit_report
 
-    console.show(audit_folder(data, track=console.track), audit_report, as_json=json)
+    console.show(audit_folder(data, track=console.track), audit_report)
 
 
 @app.command()
@@ -142,7 +142,7 @@ def xml2csv(
     from ssdprep.formats.csv import xml_to_csv
     from ssdprep.tables import csv_report
 
-    console.show(xml_to_csv(data, out, negatives=negatives, track=console.track), csv_report, as_json=json)
+    console.show(xml_to_csv(data, out, negatives=negatives, track=console.track), csv_report)
 
 
 @app.command()
@@ -165,7 +165,7 @@ def split(
     from ssdprep.tables import split_report
 
     report = split_folder(data, val=val, test=test, seed=seed, out=out, force=force, track=console.track)
-    console.show(report, split_report, as_json=json)
+    console.show(report, split_report)
 
 
 @app.command()
@@ -217,7 +217,7 @@ def augment(
         fit=fit.value,
     )
     report = augment_folder(data, out, recipe, copies=copies, seed=seed, jobs=jobs, track=console.track)
-    console.show(report, augment_report, as_json=json)
+    console.show(report, augment_report)
 
 
 @app.command()
@@ -242,7 +242,7 @@ def tfrecord(
     from ssdprep.tables import tfrecord_report
 
     report = write_tfrecords(data, out, labels=labels, shards=shards, track=console.track)
-    console.show(report, tfrecord_report, as_json=json)
+    console.show(report, tfrecord_report)
 
 
 @app.command()
@@ -270,7 +270,7 @@ def preview(
     from ssdprep.tables import preview_report
 
     report = preview(data, out, count=count, before=before, unresolved=unresolved, seed=seed, track=console.track)
-    console.show(report, preview_report, as_json=json)
+    console.show(report, preview_report)
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ssdprep.record import Finding, Report, Severity, SsdprepError, T
 
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 quiet = False
 debug = False
-_SHOWN = 40  # findings on a terminal before the rest is only counted; --json always holds all
+as_json = False
+_PLACES = 6  # of one finding on a terminal, before the rest is only counted; a pipe and --json get all
+_KINDS = 20  # of findings on a terminal, likewise
 _COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+class Next(NamedTuple):
+    """The one command that usually comes after; shown last, below the findings."""
+
+    command: str
+    note: str = ""
 
 
 def out() -> Console:
@@ -74,32 +83,70 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
         yield from progress.track(items, total=total, description=label)
 
 
-def show(report: Report, render: Callable[[Any], Iterable[RenderableType]], *, as_json: bool) -> NoReturn:
+def show(report: Report, render: Callable[[Any], Iterable[RenderableType | Next]]) -> NoReturn:
     """Print a verb's answer, as JSON or as ``render`` lays it out, its findings after it; leave with its exit code."""
     if as_json:
-        sys.stdout.write(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        _print_json(report.to_dict())
     else:
-        if not quiet:
-            terminal = out()
-            for part in render(report):
+        terminal = out()
+        parts = [] if quiet else list(render(report))
+        for part in parts:
+            if not isinstance(part, Next):
                 terminal.print(part)
         show_findings(report.findings)
+        for part in parts:
+            if isinstance(part, Next):
+                _show_next(terminal, part)
     raise SystemExit(report.exit_code)
 
 
-def show_findings(findings: Sequence[Finding]) -> None:
-    """One line a finding, the gravest first; past a screenful they are counted by code instead."""
+def show_findings(findings: Iterable[Finding]) -> None:
+    """The findings, the gravest first: each a line of its own in a pipe, by kind on a terminal."""
+    order = list(Severity)
+    ranked = sorted(findings, key=lambda finding: order.index(finding.severity))
+    terminal = out()
+    if terminal.is_terminal:
+        _show_kinds(terminal, ranked)
+    else:
+        for finding in ranked:
+            terminal.print(_one_line(str(finding)))
+
+
+def _show_kinds(terminal: Console, findings: Iterable[Finding]) -> None:
+    """What shares code and remedy is said once, with the places it concerns."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    order = list(Severity)
-    ranked = sorted(findings, key=lambda f: order.index(f.severity))
-    terminal = out()
-    for finding in ranked[:_SHOWN]:
-        place, _, rest = _one_line(str(finding)).partition(f" {finding.code} ")
-        terminal.print(Text.assemble(place, " ", (finding.code, _COLOUR[finding.severity]), " ", rest))
-    if rest_of := ranked[_SHOWN:]:
-        codes = ", ".join(f"{code} x {n}" for code, n in _count(f.code for f in rest_of).items())
-        terminal.print(f"... and {len(rest_of)} more: {codes} (--json lists all)", style="dim")
+    kinds: dict[tuple[Severity, str, str], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.severity, finding.code, finding.remedy), []).append(finding)
+    for (severity, code, remedy), group in list(kinds.items())[:_KINDS]:
+        heading = Text.assemble((f"{severity} {code}", _COLOUR[severity]))
+        lines = [Text.assemble(_one_line(finding.place), "  ", _one_line(finding.message)) for finding in group]
+        if len(group) > 1:
+            terminal.print(heading.append(f"  {len(group):,} times", "dim"))
+        else:
+            terminal.print(heading.append("  ").append(lines.pop()))
+        for line in lines[:_PLACES]:
+            terminal.print(Padding(line, (0, 0, 0, 2)))
+        if rest := len(lines) - _PLACES if len(lines) > _PLACES else 0:
+            terminal.print(f"  ... and {rest:,} more", style="dim")
+        terminal.print(Padding(Text.assemble(("cure: ", "green"), _one_line(remedy)), (0, 0, 0, 2)))
+    if hidden := list(kinds.values())[_KINDS:]:
+        codes = ", ".join(dict.fromkeys(group[0].code for group in hidden))
+        count = sum(map(len, hidden))
+        terminal.print(f"... and {count:,} more: {codes} (| less or --json shows all)", style="dim")
+
+
+def _show_next(terminal: Console, following: Next) -> None:
+    from rich.text import Text
+
+    note = f"    ({following.note})" if following.note else ""
+    terminal.print(Text.assemble(("next:    ", "dim"), (following.command, "bold cyan"), (note, "dim")))
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def _one_line(text: str) -> str:
@@ -108,14 +155,18 @@ def _one_line(text: str) -> str:
 
 
 def fail(error: SsdprepError | OSError) -> NoReturn:
-    """Say why the command could not run and what cures it; exit code 2."""
+    """Say why the command could not run and what cures it, with --json as a document too; exit code 2."""
     from rich.text import Text
 
-    if isinstance(error, SsdprepError):
-        text = Text.assemble(("error: ", "bold red"), error.message, "\n", ("  try: ", "bold green"), error.remedy)
-    else:
-        text = Text.assemble(("error: ", "bold red"), str(error))
-    err().print(text)
+    if isinstance(error, OSError):
+        from ssdprep.disk import remedy_for
+
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        error = SsdprepError(message, remedy_for(error))
+    if as_json:
+        _print_json({"error": {"message": error.message, "remedy": error.remedy}})
+    message, remedy = _one_line(error.message), _one_line(error.remedy)
+    err().print(Text.assemble(("error: ", "bold red"), message, "\n", ("  try: ", "bold green"), remedy))
     raise SystemExit(2)
 
 
@@ -181,9 +232,3 @@ def _drop_output() -> None:
             stream.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _count(items: Iterable[str]) -> dict[str, int]:
-    from collections import Counter
-
-    return dict(Counter(items).most_common())

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from ssdprep import boxes
+from ssdprep.disk import in_plain_words
 from ssdprep.faults import UNREADABLE, ImageFault
 from ssdprep.lock import is_mine
 from ssdprep.record import Box, Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
@@ -103,8 +104,9 @@ def new_folder(out: Path) -> Iterator[Path]:
             f"{out} exists and is not empty", f"delete it, or name another folder: --out {shlex.quote(f'{out}-2')}"
         )
     partial = out.with_name(f".{out.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)
+    with in_plain_words(out, "written"):
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)
     if not is_mine(lock):
         os.close(lock)
         raise SsdprepError(f"another ssdprep is writing {out}", "wait until it is done")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -92,24 +93,29 @@ def flush_folders(folders: Iterable[Path]) -> None:
 
 
 @contextmanager
-def in_plain_words(path: Path) -> Iterator[None]:
+def in_plain_words(path: Path, verb: str = "changed") -> Iterator[None]:
     """What the system refuses becomes an `SsdprepError` that says what cures it."""
     try:
         yield
     except OSError as error:
-        message = f"{path} cannot be changed: {error.strerror or error}"
-        raise SsdprepError(message, _remedy(error, path)) from error
+        message = f"{path} cannot be {verb}: {error.strerror or error}"
+        raise SsdprepError(message, remedy_for(error, path)) from error
 
 
-def _remedy(error: OSError, path: Path) -> str:
-    place = Path(error.filename) if isinstance(error.filename, str) else path
-    folder = place if place.is_dir() else place.parent
+def remedy_for(error: OSError, path: Path | None = None) -> str:
+    """What cures an error of the system; it concerns ``path`` where it names no file itself."""
+    place = Path(error.filename) if isinstance(error.filename, str) else path or Path()
+    folder = place if place.is_dir() else next((p for p in place.parents if p.is_dir()), place.parent)
     if error.errno in _FULL:
         return "make room on the disk, then run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"make it writable, then run the same command again: chmod -R u+rwX {folder}"
+        return f"make it writable, then run the same command again: chmod -R u+rwX {shlex.quote(str(folder))}"
     if error.errno == errno.EROFS:
-        return f"{folder} is on a disk that cannot be written: copy the data to one that can, and run it there"
+        return f"{folder} is on a disk that cannot be written: name a place on one that can, or copy the data there"
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        return "name another place: something else of that name is there"
+    if error.errno == errno.ENAMETOOLONG:
+        return "choose a shorter name"
     return "cure that, then run the same command again"
 
 

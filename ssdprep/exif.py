@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ssdprep import files, settled
+from ssdprep.faults import WRONG_ORIENTATION
 from ssdprep.files import Recovered
 from ssdprep.formats.voc import NO_SIZE
 from ssdprep.journal import BACKUPS, STATE
@@ -17,7 +18,7 @@ from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_c
 from ssdprep.parallel import in_order
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, Size, Track, untracked
 from ssdprep.recovery import foresee
-from ssdprep.scan import SECOND, WRONG_ORIENTATION, scan_folder
+from ssdprep.scan import SECOND, scan_folder
 from ssdprep.turn import effective
 from ssdprep.uprighting import Made, Outcome, Task, bring_upright
 from ssdprep.walk import folded
@@ -54,6 +55,7 @@ class FixReport(Report):
     reencoded: int  # photos whose pixels had to be encoded again
     findings: tuple[Finding, ...] = ()  # without those that this run has cured; a dry run cures none
     advice: Advice | None = None  # where files are unresolved: how to settle them
+    turned: bool = False  # whether --turned settled files
     dry_run: bool = False
     recovered: Recovered | None = None  # a run that had been interrupted, and what became (or would become) of it
 
@@ -197,7 +199,10 @@ def _stage(root: Path, change: files.Change, work: Sequence[Task], made: Iterabl
             notes[record.annotation] = fixed.note
         done[record.path] = fixed.outcome
     if settled.are_new(root, notes):
-        change.replace(settled.place(root), settled.merged(root, notes))
+        if given:
+            change.replace(settled.place(root), settled.merged(root, notes))
+        else:  # nothing of the user's is changed: there is nothing that undo could bring back
+            files.write_new(settled.place(root), settled.merged(root, notes))
     return done
 
 
@@ -239,5 +244,6 @@ def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome], 
         lossless=turned[True],
         reencoded=turned[False],
         findings=tuple(dict.fromkeys(findings)),
+        turned=any(task.decision.evidence.startswith("--turned") for task in tasks),
         advice=advice if any(task.decision.verdict is Verdict.UNRESOLVED for task in tasks) else None,
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 from ssdprep import journal
 from ssdprep.change import Change, transaction
-from ssdprep.disk import digest, flush_folders
+from ssdprep.disk import digest, flush_folders, in_plain_words
 from ssdprep.journal import Entry, Run
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.recovery import Recovered, foresee, recover
@@ -80,7 +80,7 @@ def undo(root: Path, *, dry_run: bool = False, track: Track = untracked) -> Undo
                     change.remove(run.target(entry))
                 else:
                     change.restore(run.target(entry), run.backup(entry), entry.old)
-    paths = tuple(root / entry.path for entry in run.entries)
+    paths = tuple(root / entry.path for entry in run.entries if not Path(entry.path).is_relative_to(journal.STATE))
     return UndoReport(root, run.verb, run.when, paths, dry_run, recovered, findings)
 
 
@@ -115,13 +115,15 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         for path, data in contents.items():
             target = Path(os.path.realpath(path))
             waiting[target] = target.with_name(f".ssdprep-{secrets.token_hex(8)}")
-            _write_beside(waiting[target], target, data)
+            with in_plain_words(path, "written"):
+                _write_beside(waiting[target], target, data)
         for target in [*waiting][:0:-1]:  # all but the first, which is replaced in one act
             journal.step("remove an old file")
             target.unlink(missing_ok=True)
         for target, new in waiting.items():
             journal.step("put a new file in place")
-            new.replace(target)
+            with in_plain_words(target, "written"):
+                new.replace(target)
     except BaseException:
         for new in waiting.values():
             new.unlink(missing_ok=True)

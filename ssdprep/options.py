@@ -14,6 +14,10 @@ def _be_quiet(value: bool) -> None:
     console.quiet = value
 
 
+def _be_json(value: bool) -> None:
+    console.as_json = value
+
+
 def _seed(value: int) -> int:
     if not 0 <= value <= _LARGEST_SEED:
         raise typer.BadParameter(f"{value} is not a number from 0 to {_LARGEST_SEED:,}")
@@ -25,7 +29,7 @@ def _be_loud(value: bool) -> None:
 
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of photos and LabelImg XML.", show_default=True)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.", callback=_be_json)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what is wrong.", callback=_be_quiet)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_be_loud)]
 Seed = Annotated[

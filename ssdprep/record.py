@@ -32,9 +32,13 @@ class Finding(NamedTuple):
     message: str
     remedy: str
 
+    @property
+    def place(self) -> str:
+        """File and line, as editors read them."""
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
+
     def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line else str(self.path)
-        return f"{place}: {self.code} {self.message} - {self.remedy}"
+        return f"{self.place}: {self.severity} {self.code} {self.message} - {self.remedy}"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON types."""
@@ -122,6 +126,12 @@ class Dataset:
     def classes(self) -> tuple[str, ...]:
         """Every class name in use, sorted."""
         return tuple(sorted({thing.name for record in self.records for thing in record.objects}))
+
+    @property
+    def damaged(self) -> frozenset[Path]:
+        """Photos that cannot be used for what is wrong with the file itself."""
+        errors = (finding for finding in self.findings if finding.severity is Severity.ERROR)
+        return frozenset(finding.path for finding in errors if finding.code.startswith("IMG"))
 
 
 class Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,11 +12,13 @@ from typing import Any
 from unicodedata import normalize
 
 from ssdprep import files
+from ssdprep.orient import to_upright
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.stratify import FEW, stratify
 from ssdprep.walk import folded
+from ssdprep.wording import counted, quoted
 
 RARE, UNLABELLED, OFF_SHARE, MISSING, UNLISTABLE = "SPL001", "SPL002", "SPL003", "SPL004", "SPL005"
 HELD_OUT = "SPL006"
@@ -55,6 +56,7 @@ class SplitReport(Report):
     seed: int
     splits: dict[str, Part] = field(default_factory=dict)  # train, val, test
     unlabelled: int = 0  # photos left out because they have no annotation
+    unusable: int = 0  # photos left out because they are damaged, or the frame of their boxes is unknown
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -64,6 +66,7 @@ class SplitReport(Report):
             "seed": self.seed,
             "splits": {name: asdict(part) for name, part in self.splits.items()},
             "unlabelled": self.unlabelled,
+            "unusable": self.unusable,
         }
 
 
@@ -94,10 +97,13 @@ def split_folder(
     target = root / "ImageSets" / "Main" if out is None else Path(out)
     _refuse_to_replace(root, target, out is not None, force)
     dataset = scan_folder(root, track=track)
+    upright = to_upright(dataset)
     names = _list_names(dataset)
-    usable = [record for record in _usable(dataset) if record.path in names]
+    labelled = list(_labelled(dataset))
+    sound = {record.path for record in upright.records} - dataset.damaged  # and in a known frame
+    usable = [record for record in labelled if record.path in names and record.path in sound]
     if not usable:
-        raise SsdprepError(f"no photo of {root} has labels that can be used", f"ssdprep audit {_shown(root)}")
+        raise SsdprepError(f"no photo of {root} has labels that can be used", f"ssdprep audit {quoted(root)}")
     drawn = read_provenance(root)
     photos = [record for record in usable if not drawn.is_drawn(record)]
     part_of = _deal_out(root, photos, shares, seed)
@@ -107,9 +113,10 @@ def split_folder(
     files.write_together(_lists(target, listed, names, part_of))
     splits = {name: _part(listed, part_of, name) for name in PARTS}
     unlabelled = sum(record.annotation is None for record in dataset.records)
-    said = [finding for finding in dataset.findings if out is not None or finding.code not in _REPLACED]
-    remarks = (*_remarks(dataset, names, shown, shares, unlabelled), *_held_out(root, len(usable) - len(listed)))
-    return SplitReport(root, target, seed, splits, unlabelled, (*said, *remarks))
+    unusable = sum(record.path not in sound for record in labelled)
+    said = [finding for finding in upright.findings if out is not None or finding.code not in _REPLACED]
+    remarks = (*_remarks(labelled, root, names, shown, shares, unlabelled), *_held_out(root, len(usable) - len(listed)))
+    return SplitReport(root, target, seed, splits, unlabelled, unusable, (*said, *remarks))
 
 
 def _shares(val: float, test: float) -> dict[str, Fraction]:
@@ -125,16 +132,16 @@ def _shares(val: float, test: float) -> dict[str, Fraction]:
 def _refuse_to_replace(root: Path, target: Path, chosen: bool, force: bool) -> None:
     there = [f"{name}.txt" for name in LISTS if (target / f"{name}.txt").exists()]
     if there and not force:
-        where = f" --out {_shown(target)}" if chosen else ""
+        where = f" --out {quoted(target)}" if chosen else ""
         message = f"{target} holds a split already: {', '.join(there)}"
-        raise SsdprepError(message, f"keep it; or replace it: ssdprep split {_shown(root)}{where} --force")
+        raise SsdprepError(message, f"keep it; or replace it: ssdprep split {quoted(root)}{where} --force")
 
 
-def _usable(dataset: Dataset) -> Iterator[Record]:
-    """Labelled photos that can be opened; annotations where there are no photos at all."""
+def _labelled(dataset: Dataset) -> Iterator[Record]:
+    """Labelled photos; annotations where there are no photos at all."""
     photos = bool(dataset.left_out) or any(record.image is not None for record in dataset.records)
     for record in dataset.records:
-        if record.annotation is not None and (record.stored_size is not None or not photos):
+        if record.annotation is not None and (record.image is not None or not photos):
             yield record
 
 
@@ -193,16 +200,20 @@ def _part(records: Sequence[Record], part_of: dict[Path, str], name: str) -> Par
 
 
 def _remarks(
-    dataset: Dataset, names: dict[Path, str], splits: dict[str, Part], shares: dict[str, Fraction], unlabelled: int
+    labelled: Sequence[Record],
+    root: Path,
+    names: dict[Path, str],
+    splits: dict[str, Part],
+    shares: dict[str, Fraction],
+    unlabelled: int,
 ) -> Iterator[Finding]:
     """What the lists do not say."""
-    root = dataset.root
-    for record in _usable(dataset):
+    for record in labelled:
         if record.path not in names:
             message = "no list can hold its name, for a line break, backslash or blank in it: left out"
             yield Finding(UNLISTABLE, Severity.ERROR, record.path, 0, message, "rename it, and its annotation")
     if unlabelled:
-        message = f"{unlabelled} photos without annotation are in no part"
+        message = f"{counted(unlabelled, 'photo')} without annotation in no part"
         remedy = "label them; or save them without boxes in LabelImg if they show nothing"
         yield Finding(UNLABELLED, Severity.INFO, root, 0, message, remedy)
     yield from _uneven(root, splits, shares)
@@ -212,7 +223,7 @@ def _remarks(
 def _held_out(root: Path, count: int) -> Iterator[Finding]:
     """Drawn pictures that may not be used."""
     if count:
-        message = f"{count} drawn pictures are in no part: the photos they were drawn from are in val or test, or gone"
+        message = f"{counted(count, 'drawn picture')} in no part: what they were drawn from is in val or test, or gone"
         yield Finding(HELD_OUT, Severity.INFO, root, 0, message, "nothing to do; split before you augment to draw none")
 
 
@@ -233,13 +244,9 @@ def _missing(root: Path, splits: dict[str, Part], shares: dict[str, Fraction]) -
         images = sum(part.classes[label].images for part in splits.values())
         lacking = [name for name in splits if shares[name] and not splits[name].classes[label].images]
         if held and images <= FEW:
-            message = f"class {label!r} is in {images} photo{'s' * (images > 1)} only: in train, and never measured"
+            message = f"class {label!r} is in {counted(images, 'photo')} only: in train, and never measured"
             yield Finding(RARE, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
         elif lacking:
             message = f"class {label!r} with {images} photos is not in {' and '.join(lacking)}: no place was left"
             remedy = f"a larger share: --{held[-1]} {float(shares[held[-1]]) + 0.1:.2g}; or label more photos"
             yield Finding(MISSING, Severity.WARNING, root, 0, message, remedy)
-
-
-def _shown(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ssdprep.console import Next
+from ssdprep.wording import counted, quoted
+
 _CLASSES = 30  # in a table on the terminal; --json holds all
 
 _VERDICTS = {
@@ -13,6 +16,7 @@ _VERDICTS = {
     "stored_frame": "boxes were drawn on the photo as it is stored",
     "upright_frame": "boxes were drawn on the photo as it is seen",
     "no_boxes": "nothing to decide",
+    "turned": "boxes were drawn before the photo was turned",
     "unresolved": "the file cannot tell: left as it is",
     "conflict": "the labels do not fit the photo: left as it is",
 }
@@ -30,15 +34,14 @@ if TYPE_CHECKING:
     from ssdprep.split import SplitReport
 
 
-def audit_report(report: Audit) -> Iterator[RenderableType]:
+def audit_report(report: Audit) -> Iterator[RenderableType | Next]:
     """What is in the set, a bar for each class, how much is wrong, and what comes next."""
     from rich.text import Text
 
-    many = "class" if len(report.classes) == 1 else "classes"
-    counts = {"photos": report.images, "boxes": report.boxes, many: len(report.classes)}
+    counts = {"photo": report.images, "box": report.boxes, "class": len(report.classes)}
     rest = {"without objects": report.negatives, "not labelled": report.unlabelled, "left out": report.left_out}
     rest["annotations without photo"] = report.without_photo
-    parts = [f"{count:,} {name}" for name, count in counts.items()]
+    parts = [counted(count, noun) for noun, count in counts.items()]
     parts += [f"{count:,} {name}" for name, count in rest.items() if count]
     yield Text.assemble(("audit    ", "bold"), ", ".join(parts))
     if report.classes:
@@ -52,10 +55,9 @@ def audit_report(report: Audit) -> Iterator[RenderableType]:
         yield Text("lists:   " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
     severities = Counter(finding.severity.value for finding in report.findings)
     words = {"error": "error", "warning": "warning", "info": "note"}
-    numbers = [(severities[name], word) for name, word in words.items() if severities[name]]
-    found = ", ".join(f"{count:,} {word}{'s' * (count > 1)}" for count, word in numbers)
+    found = ", ".join(counted(severities[name], word) for name, word in words.items() if severities[name])
     yield Text.assemble("found    ", (found, "bold") if found else ("nothing wrong", "bold green"))
-    yield _next(_after_audit(report))
+    yield _after_audit(report)
 
 
 def _class_table(report: Audit) -> RenderableType:
@@ -78,15 +80,13 @@ def _class_table(report: Audit) -> RenderableType:
     return table
 
 
-def fix_report(report: FixReport) -> Iterator[RenderableType]:
+def fix_report(report: FixReport) -> Iterator[RenderableType | Next]:
     """How the files were decided, what was changed and where the originals are, and what comes next."""
-    import shlex
-
     from rich.table import Table
     from rich.text import Text
 
     dry = ", a dry run: nothing is changed" if report.dry_run else ""
-    yield Text.assemble(("fix-exif  ", "bold"), _counted(len(report.files), "photo"), (dry, "dim"))
+    yield Text.assemble(("fix-exif  ", "bold"), counted(len(report.files), "photo"), (dry, "dim"))
     table = Table(box=_rule(), pad_edge=False, header_style="dim")
     table.add_column("photos", justify="right")
     table.add_column("verdict")
@@ -94,10 +94,11 @@ def fix_report(report: FixReport) -> Iterator[RenderableType]:
     for verdict, count in report.verdicts.items():
         if count:
             colour = "bold red" if verdict in {"unresolved", "conflict"} else "green"
-            table.add_row(f"{count:,}", Text(verdict.replace("_", " "), style=colour), _VERDICTS[verdict])
+            what = _VERDICTS["turned" if report.turned and verdict == "stored_frame" else verdict]
+            table.add_row(f"{count:,}", Text(verdict.replace("_", " "), style=colour), what)
     yield table
     changed = report.changed_images + report.changed_annotations
-    what = f"{_counted(report.changed_images, 'photo')} and {_counted(report.changed_annotations, 'annotation')}"
+    what = f"{counted(report.changed_images, 'photo')} and {counted(report.changed_annotations, 'annotation')}"
     yield Text(f"changed  {'would be ' * report.dry_run}{what if changed else 'nothing'}")
     if report.lossless or report.reencoded:
         kinds = {"without loss": report.lossless, "encoded again (their sides cut coded blocks)": report.reencoded}
@@ -106,27 +107,27 @@ def fix_report(report: FixReport) -> Iterator[RenderableType]:
         ending = "completed" if report.recovered.forward else "taken back"
         tense = "would be" if report.dry_run else "was"
         yield Text(f"before   a run that was interrupted ({report.recovered.when}) {tense} {ending}", style="yellow")
-    data = shlex.quote(str(report.root))
+    data = quoted(report.root)
     if changed and not report.dry_run:
         yield Text.assemble("backup   ", (f"{report.root / '.ssdprep'}", "bold green"))
         yield Text.assemble(("undo:    ", "dim"), (f"ssdprep undo {data}", "cyan"))
     if report.advice:
         yield Text(f"frames   {report.advice.said}")
-        yield _next(report.advice.command)
+        yield Next(report.advice.command)
     else:
-        yield _next(f"ssdprep {'fix-exif' if changed and report.dry_run else 'audit'} {data}")
+        again = changed and report.dry_run
+        note = "once the errors above are cured" if report.exit_code and not again else ""
+        yield Next(f"ssdprep {'fix-exif' if again else 'audit'} {data}", note)
 
 
-def undo_report(report: UndoReport) -> Iterator[RenderableType]:
+def undo_report(report: UndoReport) -> Iterator[RenderableType | Next]:
     """What was brought back, or why nothing was."""
-    import shlex
-
     from rich.text import Text
 
-    data = shlex.quote(str(report.root))
+    data = quoted(report.root)
     if report.recovered:
         verb, when, count, is_new = report.recovered
-        ending = f"completed: {_counted(count, 'file')}" if is_new else "taken back: every file is as it was"
+        ending = f"completed: {counted(count, 'file')}" if is_new else "taken back: every file is as it was"
         tense = "would be" if report.dry_run else "is now"
         yield Text(f"before   {verb} of {when} was interrupted; it {tense} {ending}", style="yellow")
     if report.verb is None:
@@ -134,7 +135,7 @@ def undo_report(report: UndoReport) -> Iterator[RenderableType]:
         yield Text.assemble(("undo     ", "bold"), "done" if is_done else f"nothing to undo in {report.root}")
         return
     done = "would bring back" if report.dry_run else "brought back" if report.is_undone else "refused"
-    what = f"{_counted(len(report.files), 'file')} as before {report.verb} of {report.when}"
+    what = f"{counted(len(report.files), 'file')} as before {report.verb} of {report.when}"
     yield Text.assemble(("undo     ", "bold"), f"{done}: {what}")
     if report.dry_run:
         for path in report.files[:_CLASSES]:
@@ -142,39 +143,44 @@ def undo_report(report: UndoReport) -> Iterator[RenderableType]:
         if len(report.files) > _CLASSES:
             yield Text(f"... and {len(report.files) - _CLASSES:,} more (--json lists all)", style="dim")
     if not report.findings:
-        yield _next(f"ssdprep {'undo' if report.dry_run else 'audit'} {data}")
+        yield Next(f"ssdprep {'undo' if report.dry_run else 'audit'} {data}")
 
 
-def csv_report(report: CsvReport) -> Iterator[RenderableType]:
+def csv_report(report: CsvReport) -> Iterator[RenderableType | Next]:
     """How many rows, what has none, where the table is."""
     from rich.text import Text
 
-    yield Text.assemble(("xml2csv  ", "bold"), f"{report.boxes:,} boxes of {report.images:,} photos")
+    yield Text.assemble(("xml2csv  ", "bold"), f"{counted(report.boxes, 'box')} of {counted(report.images, 'photo')}")
     if report.negatives:
         kept = "one row each, without a class" if report.negatives_written else "left out; --negatives keeps them"
-        yield Text(f"{report.negatives:,} photos without boxes: {kept}")
+        yield Text(f"{counted(report.negatives, 'photo')} without boxes: {kept}")
     if report.unlabelled:
-        yield Text(f"{report.unlabelled:,} photos without annotation: left out")
+        yield Text(f"{counted(report.unlabelled, 'photo')} without annotation: left out")
+    if report.unusable:
+        lost = "missing or damaged: the boxes are in the table all the same"
+        yield Text(f"{counted(report.unusable, 'photo')} {lost}", style="yellow")
     yield Text.assemble("wrote    ", (f"{report.path}", "bold green"))
 
 
-def split_report(report: SplitReport) -> Iterator[RenderableType]:
+def split_report(report: SplitReport) -> Iterator[RenderableType | Next]:
     """Photos and boxes of each part, a line for each class, where the lists are, and what comes next."""
-    import shlex
-
     from rich.text import Text
 
     parts = report.splits.values()
     photos, boxes = sum(part.images for part in parts), sum(part.boxes for part in parts)
-    yield Text.assemble(("split    ", "bold"), f"{photos:,} photos, {boxes:,} boxes, seed {report.seed}")
+    yield Text.assemble(
+        ("split    ", "bold"), f"{counted(photos, 'photo')}, {counted(boxes, 'box')}, seed {report.seed}"
+    )
     yield _part_table(report)
     classes = len(report.splits["train"].classes)
     if classes > _CLASSES:
         yield Text(f"... and {classes - _CLASSES:,} rarer classes (--json lists all)", style="dim")
     if report.unlabelled:
-        yield Text(f"{report.unlabelled:,} photos without annotation: in no part")
+        yield Text(f"{counted(report.unlabelled, 'photo')} without annotation: in no part")
+    if report.unusable:
+        yield Text(f"{counted(report.unusable, 'photo')} damaged, or with boxes in an unknown frame: in no part")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"), "  train.txt val.txt test.txt trainval.txt")
-    yield _next(f"ssdprep augment {shlex.quote(str(report.root))} --rotate 15 --flip-h --contrast 0.2")
+    yield Next(f"ssdprep augment {quoted(report.root)} --rotate 15 --flip-h --contrast 0.2")
 
 
 def _part_table(report: SplitReport) -> RenderableType:
@@ -200,14 +206,12 @@ def _part_table(report: SplitReport) -> RenderableType:
     return table
 
 
-def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
+def augment_report(report: AugmentReport) -> Iterator[RenderableType | Next]:
     """What was drawn, the boxes that there are now, and what comes next."""
-    import shlex
-
     from rich.table import Table
     from rich.text import Text
 
-    made = f"{report.pictures:,} pictures drawn from {report.drawn_from:,} photos"
+    made = f"{counted(report.pictures, 'picture')} drawn from {counted(report.drawn_from, 'photo')}"
     yield Text.assemble(("augment  ", "bold"), made, "  ", (_said(report.recipe.operations), "dim"))
     table = Table(box=_rule(), pad_edge=False, header_style="dim")
     table.add_column("class")
@@ -217,20 +221,18 @@ def augment_report(report: AugmentReport) -> Iterator[RenderableType]:
     yield table
     if report.dropped:
         share = f"less than {report.recipe.min_visibility:.0%} of each stayed in the picture"
-        emptied = f"; {report.emptied:,} pictures lost their last" if report.emptied else ""
-        yield Text(f"{report.dropped:,} boxes dropped: {share}{emptied}")
+        emptied = f"; {counted(report.emptied, 'picture')} lost their last" if report.emptied else ""
+        yield Text(f"{counted(report.dropped, 'box')} dropped: {share}{emptied}")
     how = ", ".join(f"{count:,} {how}" for how, count in report.how.items())
     yield Text(f"photos: {report.photos:,} copied upright ({how})", style="dim")
     if report.splits:
         yield Text("lists:  " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
     yield Text.assemble("wrote   ", (f"{report.out}", "bold green"), "  augmentation.csv says what was done to each")
-    yield _next(f"ssdprep preview {shlex.quote(str(report.out))}")
+    yield Next(f"ssdprep preview {quoted(report.out)}")
 
 
-def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType]:
+def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:
     """What is in each split, how it was checked, and what comes next."""
-    import shlex
-
     from rich.table import Table
     from rich.text import Text
 
@@ -249,32 +251,30 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType]:
     checked = f"{total:,} records read back and compared; TensorFlow decoded {report.decoded:,} of them"
     yield Text.assemble("checked  ", checked)
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
-    yield _next(f"python -m ssd.train {shlex.quote(str(report.out))}")
+    yield Next(f"python -m ssd.train {quoted(report.out)}")
 
 
-def preview_report(report: PreviewReport) -> Iterator[RenderableType]:
+def preview_report(report: PreviewReport) -> Iterator[RenderableType | Next]:
     """What is on the sheet, where it is, and what comes next."""
-    import shlex
-
     from rich.text import Text
 
-    data = shlex.quote(str(report.root))
+    data = quoted(report.root)
     if report.out is None:
         yield Text.assemble(("preview  ", "bold"), "the frame of every photo is known: no sheet is drawn")
-        yield _next(f"ssdprep audit {data}")
+        yield Next(f"ssdprep audit {data}")
         return
     what = {
         "boxes": "",
         "before and after": ", before and after",
         "unresolved": " whose frame is unknown, both readings",
     }
-    shown = f"{len(report.tiles):,} of {_counted(report.photos, 'photo')}{what[report.mode]}, {report.boxes:,} boxes"
+    shown = (
+        f"{len(report.tiles):,} of {counted(report.photos, 'photo')}{what[report.mode]}, {counted(report.boxes, 'box')}"
+    )
     yield Text.assemble(("preview  ", "bold"), shown)
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
     if report.mode == "unresolved":
-        yield _next(
-            f"ssdprep fix-exif {data} --frame stored    (or upright: the side where boxes lie on their objects)"
-        )
+        yield Next(f"ssdprep fix-exif {data} --frame stored    (or upright: the side where boxes lie on their objects)")
 
 
 def _said(operations: dict[str, Any]) -> str:
@@ -287,27 +287,17 @@ def _bar(share: float, width: int = 14) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-def _after_audit(report: Audit) -> str:
-    """fix-exif where photos lie on their side, else the next verb of the line."""
-    import shlex
-
-    codes = {finding.code for finding in report.findings}
-    verb = "fix-exif" if any(code.startswith("ORI") for code in codes) else "xml2csv" if report.splits else "split"
-    return f"ssdprep {verb} {shlex.quote(str(report.root))}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _after_audit(report: Audit) -> Next:
+    """fix-exif where photos lie on their side, the cures where labels are wrong, else the next verb of the line."""
+    data = quoted(report.root)
+    if any(finding.code.startswith("ORI") for finding in report.findings):
+        return Next(f"ssdprep fix-exif {data}")
+    if report.exit_code:
+        return Next(f"ssdprep audit {data}", "once the errors above are cured")
+    return Next(f"ssdprep {'xml2csv' if report.splits else 'split'} {data}")
 
 
 def _rule() -> Any:
     from rich import box
 
     return box.SIMPLE_HEAD
-
-
-def _next(command: str) -> RenderableType:
-    """The one command that usually comes after."""
-    from rich.text import Text
-
-    return Text.assemble(("next:    ", "dim"), (command, "bold cyan"))

@@ -157,7 +157,7 @@ def test_command_says_one_clear_line_and_goes_on(
     assert ran.err == ""
     lines = [line for line in ran.out.splitlines() if f" {code} " in line]
     assert len(lines) == 1
-    assert lines[0].startswith(f"{tmp_path / where}: {code} ")
+    assert lines[0].startswith(f"{tmp_path / where}: error {code} ")
     assert " - " in lines[0]
     document = cli("audit", tmp_path, "--json")
     assert document.code == 1
@@ -169,6 +169,8 @@ def test_command_that_cannot_run(cli: Callable[..., Any], tmp_path: Path, name: 
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
     ran = cli("audit", tmp_path / name, "--json")
-    assert (ran.code, ran.out) == (2, "")
+    assert ran.code == 2
     assert ran.err.count("\n") == 2
+    error = ran.json["error"]
+    assert ran.err == f"error: {error['message']}\n  try: {error['remedy']}\n"
     assert "Traceback" not in ran.err

@@ -110,7 +110,7 @@ def test_tables_of_the_detector_show_names_as_they_are(capsys):
 
     scores = (ClassScore("[/b]", 1, 0.5, 0.5, 0.5), ClassScore("[red]apple", 1, 0.5, 0.5, 0.5))
     with pytest.raises(SystemExit):
-        console.show(Evaluation("[old] :apple:", 1, 0.5, 0.5, 0.5, scores), evaluation_report, as_json=False)
+        console.show(Evaluation("[old] :apple:", 1, 0.5, 0.5, 0.5, scores), evaluation_report)
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("[/b]", "[red]apple", "1 photos of [old] :apple:"))
 

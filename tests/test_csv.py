@@ -199,7 +199,7 @@ def test_command_with_one_bad_file(cli: Callable[..., Any], tmp_path: Path) -> N
     (tmp_path / "b.xml").write_text("<annotation>")
     ran = cli("xml2csv", tmp_path)
     assert ran.code == 1
-    assert "b.xml:1: VOC001" in ran.out
+    assert "b.xml:1: error VOC001" in ran.out
     assert len(rows(tmp_path / "labels.csv")) == 2
 
 

@@ -485,6 +485,6 @@ def test_write_new(tmp_path):
     (tmp_path / "link.csv").symlink_to(path)
     files.write_new(tmp_path / "link.csv", b"three")
     assert path.read_bytes() == b"three"
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(SsdprepError, match="new cannot be written: Is a directory - name another place"):
         files.write_new(tmp_path / "new", b"")
     assert [entry.name for entry in sorted(tmp_path.rglob("*"))] == ["link.csv", "new", "folder", "labels.csv"]

@@ -18,7 +18,8 @@ from ssd.learner import AveragedAdam, WarmCosine
 from ssd.pipeline import Example
 from ssd.presets import PRESETS, Config, preset
 from ssd.run import Run
-from ssd.trainer import Recipe, _freeze, train
+from ssd.stages import Recipe, freeze
+from ssd.trainer import train
 from ssdprep.images import encode_jpeg
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError
@@ -120,18 +121,18 @@ def test_a_file_that_is_no_weights_says_so(detector, tmp_path):
 
 def test_stages_free_what_they_say(detector):
     pretrained = sorted(backbone_layers(detector))
-    _freeze(detector, "heads", pretrained, Recipe())
+    freeze(detector, "heads", pretrained, Recipe())
     assert {layer.name for layer in detector.layers if layer.trainable_variables} == {
         layer.name for layer in detector.layers if layer.weights and layer.name not in pretrained
     }
-    _freeze(detector, "all", pretrained, Recipe())
+    freeze(detector, "all", pretrained, Recipe())
     free = {layer.name for layer in detector.layers if layer.trainable_variables}
     assert {"block_3_expand", "Conv_1", "classes_1_conv"} <= free
     assert not any(name.endswith("BN") or name.startswith(("Conv1", "block_2", "bn_")) for name in free)
 
 
 def test_random_weights_learn_everything(detector):
-    _freeze(detector, "all", (), Recipe())
+    freeze(detector, "all", (), Recipe())
     assert all(layer.trainable for layer in detector.layers)
 
 

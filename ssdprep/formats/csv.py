@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ssdprep.files import write_new
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
+from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,11 +45,12 @@ class CsvReport(Report):
     negatives: int  # photos that were labelled and show nothing
     negatives_written: bool
     unlabelled: int  # photos without annotation: never written
+    unusable: int  # photos that are missing or damaged: their boxes are written all the same
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types."""
-        names = ("images", "boxes", "negatives", "negatives_written", "unlabelled")
+        names = ("images", "boxes", "negatives", "negatives_written", "unlabelled", "unusable")
         return {
             "csv": str(self.path),
             **{name: getattr(self, name) for name in names},
@@ -86,6 +88,7 @@ def xml_to_csv(
         negatives=len(empty),
         negatives_written=negatives,
         unlabelled=len(dataset.records) - len(labelled),
+        unusable=sum(_is_unusable(record, dataset.damaged) for record in written),
         findings=findings,
     )
 
@@ -180,13 +183,7 @@ def _write(table: DataFrame, target: Path) -> None:
         if start and start.rstrip() != ",".join(COLUMNS).encode():
             remedy = f"name another file: --out {target.stem}-2.csv"
             raise SsdprepError(f"{target} exists and is no table of boxes", remedy)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        table.to_csv(partial, index=False, lineterminator="\n", encoding="utf-8")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_new(target, table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
@@ -197,7 +194,7 @@ def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
     shared = sum(1 for count in Counter(map(csv_name, written)).values() if count > 1)
     cut = sum(1 for record in written for thing in record.objects if not _is_whole(thing.box))
     info, warning, error = Severity.INFO, Severity.WARNING, Severity.ERROR
-    fix = f"ssdprep fix-exif {root}"
+    fix = f"ssdprep fix-exif {quoted(root)}"
     said = (
         (OWN_SIZE, info, len(unsized) - unknown, "annotation", "without <size>: the photo's own is written", fix),
         (NO_SIZE, error, unknown, "annotation", "without <size> and photo: 0 is written", "bring the photos back"),
@@ -207,11 +204,12 @@ def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
     )
     for code, severity, count, noun, message, remedy in said:
         if count:
-            yield Finding(code, severity, root, 0, f"{_many(count, noun)} {message}", remedy)
+            yield Finding(code, severity, root, 0, f"{counted(count, noun)} {message}", remedy)
 
 
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 'es' if noun.endswith('x') else 's'}"
+def _is_unusable(record: Record, damaged: Container[Path]) -> bool:
+    """Whether the rows of a record are about a photo that nothing can be trained on."""
+    return record.image is None or record.image in damaged
 
 
 def _is_whole(box: Box) -> bool:
@@ -219,5 +217,5 @@ def _is_whole(box: Box) -> bool:
 
 
 def _left_out(target: Path, count: int) -> Finding:
-    message = f"{_many(count, 'photo')} without boxes not in the table"
+    message = f"{counted(count, 'photo')} without boxes not in the table"
     return Finding(NOT_WRITTEN, Severity.INFO, target, 0, message, "--negatives keeps them")

@@ -14,6 +14,7 @@ from lxml import etree
 from ssdprep.record import Severity
 
 BROKEN, OTHER_ROOT, ENTITIES, ENCODING, ROOT_CASE = "VOC001", "VOC002", "VOC008", "VOC009", "VOC010"
+PARTS, MISPLACED = "VOC023", "VOC024"
 LIMIT = 64 * 2**20  # bytes; the largest real annotations are a thousand times smaller
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -21,6 +22,8 @@ Element = Any  # lxml's stubs lag behind lxml
 Report = Callable[[str, Severity, int, str, str], None]  # takes code, severity, line, message, remedy
 
 _RESTORE = "restore it from a backup or label the photo again; LabelImg would show no boxes and save over what is left"
+_SEVERAL_ROOTS = "the XML goes on after the end of its root: several <object> or <annotation> without one around them"
+_ONE_ROOT = "put all <object> into one <annotation>"
 _REPLACE = "replace it by the annotation, or take it out of the folder"
 
 
@@ -53,6 +56,32 @@ def root_of(data: bytes, report: Report) -> Element | None:
     return _named(root, report)
 
 
+def misplaced(root: Element, report: Report) -> bool:
+    """Whether boxes stand where no reader looks for them; says so, and says it of the boxes of ``<part>``, too.
+
+    An object that is passed over in silence would teach that it is background.
+    """
+    parts: list[Element] = []
+    for child in root:
+        inside = child.tag.lower() == "object"
+        for element in child.iter():
+            tag = element.tag.lower()
+            if (tag == "object" and element is not child) or (tag == "bndbox" and not inside):
+                message = (
+                    f"<{element.tag}> within <{element.getparent().tag}>: boxes are read from the <object>s of the root"
+                )
+                remedy = "put each <object> directly into <annotation>; until then none of the boxes is used"
+                report(MISPLACED, Severity.ERROR, element.sourceline, message, remedy)
+                return True
+            if tag == "part":
+                parts.append(element)
+    if parts:
+        message = f"{len(parts)} <part>{'s' * (len(parts) > 1)} of objects, such as a head or a hand: not read"
+        remedy = "nothing to do, if only whole objects are to be found; else make each part an <object> of its own"
+        report(PARTS, Severity.INFO, parts[0].sourceline, message, remedy)
+    return False
+
+
 def _parsed(data: bytes, report: Report) -> Element | None:
     try:
         return etree.fromstring(data, _parser(None))
@@ -62,7 +91,8 @@ def _parsed(data: bytes, report: Report) -> Element | None:
     try:
         root = etree.fromstring(data, _parser(codec))
     except etree.XMLSyntaxError as second:
-        report(BROKEN, Severity.ERROR, *_diagnosis(data, first if codec == "utf-8" else second), _RESTORE)
+        line, message = _diagnosis(data, first if codec == "utf-8" else second)
+        report(BROKEN, Severity.ERROR, line, message, _ONE_ROOT if message == _SEVERAL_ROOTS else _RESTORE)
         return None
     message = f"its encoding is not what it says: read as {codec}"
     report(ENCODING, Severity.WARNING, 1, message, "check the class names; save the file as UTF-8")
@@ -103,6 +133,8 @@ def _diagnosis(data: bytes, error: etree.XMLSyntaxError) -> tuple[int, str]:
     if not data.strip():
         return 0, "the file is empty"
     detail = re.sub(r", line \d+, column \d+$", "", " ".join((error.msg or "").split()))
+    if "Extra content at the end" in detail and data.lstrip()[:1] == b"<":
+        return error.lineno or 0, _SEVERAL_ROOTS
     cut = "Premature end of data" in detail
     return error.lineno or 0, ("the XML is cut short: " if cut else "broken XML: ") + (detail or "unreadable")
 

@@ -7,11 +7,11 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import splitext
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from ssdprep.record import Finding, Severity, SsdprepError
 
-LINK, NO_FILE, BAD_NAME = "PAIR005", "PAIR006", "PAIR008"
+LINK, NO_FILE, BAD_NAME, ODD_NAME = "PAIR005", "PAIR006", "PAIR008", "PAIR009"
 
 # Formats that cannot be read are listed too: such a photo is a finding, not a silence.
 PHOTOS = frozenset(
@@ -77,6 +77,9 @@ def _sort_in(names: Names, root: Path, real_root: str, relative: str, entry: os.
         names.findings.append(problem)
     elif kind is not None:
         kind.append(relative)
+        if any(category(character) == "Cc" for character in relative):
+            message = "its name holds a line break or another control character: no list and few tools can name it"
+            names.findings.append(Finding(ODD_NAME, Severity.WARNING, root / relative, 0, message, "rename it"))
 
 
 def _kind(names: Names, relative: str) -> list[str] | None:

@@ -71,7 +71,7 @@ def test_reads_by_name_not_by_position() -> None:
     annotation = parsed(shuffled)
     assert annotation.objects == (Object("apple", Box(10, 20, 110, 220.75), truncated=True, difficult=True, line=1),)
     assert annotation.labelled_size == Size(640, 480)
-    assert codes(shuffled) == ["VOC010"]
+    assert codes(shuffled) == ["VOC010", "VOC023"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,11 @@ def test_an_undeclared_encoding_is_guessed_aloud(data: bytes, name: str) -> None
         (LABELIMG.partition("</bndbox>")[0].encode(), "VOC001", 24, "cut short"),
         (b"\xff\xd8\xff\xe0 a photo", "VOC001", 1, "broken"),
         (b"not xml at all", "VOC001", 1, "broken"),
-        (LABELIMG.encode() * 2, "VOC001", 27, "broken"),
+        (LABELIMG.encode() * 2, "VOC001", 27, "goes on after the end"),
+        (b"<object/>\n<object/>", "VOC001", 2, "goes on after the end"),
+        (LABELIMG.replace("object>", "item>").encode(), "VOC024", 19, "<bndbox> within <item>"),
+        (changed("</annotation>", "<objects>\n<object/></objects></annotation>").encode(), "VOC024", 27, "<object>"),
+        (changed("<pose>", "<object/><pose>").encode(), "VOC024", 16, "<object> within <object>"),
         (LABELIMG.replace("apple", "a & b").encode(), "VOC001", 15, "broken"),
         (b"<html><body/></html>", "VOC002", 1, "<html>"),
         (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + changed("apple", "&x;").encode(), "VOC008", 1, ""),

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from ssdprep.formats import xml_spans
-from ssdprep.formats.xml_root import LIMIT, Element, Report, number, root_of
+from ssdprep.formats.xml_root import LIMIT, Element, Report, misplaced, number, root_of
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
 
 INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX = "VOC003", "VOC004", "VOC005", "VOC006", "VOC007"
@@ -64,7 +64,7 @@ def parse(data: bytes, path: Path = Path()) -> tuple[Annotation | None, tuple[Fi
         findings.append(Finding(code, severity, path, line, message, remedy))
 
     root = root_of(data, report)
-    if root is None:
+    if root is None or misplaced(root, report):
         return None, tuple(findings)
     objects: list[Object] = []
     boxes: list[Box | None] = []

@@ -22,8 +22,8 @@ Element = Any  # lxml's stubs lag behind lxml
 Report = Callable[[str, Severity, int, str, str], None]  # takes code, severity, line, message, remedy
 
 _RESTORE = "restore it from a backup or label the photo again; LabelImg would show no boxes and save over what is left"
-_SEVERAL_ROOTS = "the XML goes on after the end of its root: several <object> or <annotation> without one around them"
-_ONE_ROOT = "put all <object> into one <annotation>"
+_SEVERAL_ROOTS = "the XML goes on after the end of its root: several roots, or the rest of a longer file"
+_ONE_ROOT = "put all <object>s into one <annotation>, and delete what follows its end"
 _REPLACE = "replace it by the annotation, or take it out of the folder"
 
 

@@ -94,6 +94,8 @@ def show(report: Report, render: Callable[[Any], Iterable[RenderableType | Next]
             if not isinstance(part, Next):
                 terminal.print(part)
         show_findings(report.findings)
+        if report.findings and terminal.is_terminal:
+            terminal.print()
         for part in parts:
             if isinstance(part, Next):
                 _show_next(terminal, part)
@@ -114,24 +116,24 @@ def show_findings(findings: Iterable[Finding]) -> None:
 
 def _show_kinds(terminal: Console, findings: Iterable[Finding]) -> None:
     """What shares code and remedy is said once, with the places it concerns."""
-    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
     kinds: dict[tuple[Severity, str, str], list[Finding]] = {}
     for finding in findings:
         kinds.setdefault((finding.severity, finding.code, finding.remedy), []).append(finding)
     for (severity, code, remedy), group in list(kinds.items())[:_KINDS]:
-        heading = Text.assemble((f"{severity} {code}", _COLOUR[severity]))
-        lines = [Text.assemble(_one_line(finding.place), "  ", _one_line(finding.message)) for finding in group]
-        if len(group) > 1:
-            terminal.print(heading.append(f"  {len(group):,} times", "dim"))
-        else:
-            terminal.print(heading.append("  ").append(lines.pop()))
-        for line in lines[:_PLACES]:
-            terminal.print(Padding(line, (0, 0, 0, 2)))
-        if rest := len(lines) - _PLACES if len(lines) > _PLACES else 0:
-            terminal.print(f"  ... and {rest:,} more", style="dim")
-        terminal.print(Padding(Text.assemble(("cure: ", "green"), _one_line(remedy)), (0, 0, 0, 2)))
+        times = f"  {len(group):,} times" if len(group) > 1 else ""
+        terminal.print(Text.assemble("\n", (f"{severity} {code}", _COLOUR[severity]), (times, "dim")))
+        places = Table.grid(padding=(0, 2, 0, 0))
+        for finding in group[:_PLACES]:
+            places.add_row("", Text(_one_line(finding.place), overflow="fold"), Text(_one_line(finding.message)))
+        terminal.print(places)
+        if len(group) > _PLACES:
+            terminal.print(f"  ... and {len(group) - _PLACES:,} more", style="dim")
+        cure = Table.grid(padding=(0, 1, 0, 0))
+        cure.add_row(" ", Text("cure:", style="green"), _one_line(remedy))
+        terminal.print(cure)
     if hidden := list(kinds.values())[_KINDS:]:
         codes = ", ".join(dict.fromkeys(group[0].code for group in hidden))
         count = sum(map(len, hidden))

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 new.replace(target)
     except BaseException:
         for new in waiting.values():
-            new.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is what the user must know
+                new.unlink(missing_ok=True)
         raise
     flush_folders(target.parent for target in waiting)
 

@@ -174,3 +174,11 @@ def test_command_that_cannot_run(cli: Callable[..., Any], tmp_path: Path, name: 
     error = ran.json["error"]
     assert ran.err == f"error: {error['message']}\n  try: {error['remedy']}\n"
     assert "Traceback" not in ran.err
+
+
+def test_a_set_without_a_box_is_not_fine(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path, "a", [])
+    ran = cli("audit", tmp_path)
+    assert ran.code == 1
+    assert "error AUD004 1 annotation and not one box" in ran.out
+    assert "found    1 error\n" in ran.out

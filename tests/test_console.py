@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -104,6 +105,52 @@ def test_a_finding_is_one_line_whatever_a_file_is_called(cli, tmp_path):
     assert [line.partition(".xml")[0] for line in lines] == [f"{tmp_path}/\\x1b[2Jc", f"{tmp_path}/a\\nb"]
 
 
+def on_a_terminal(*words: object) -> str:
+    """What a command writes where its output is a terminal of 90 columns."""
+    theirs, ours = pty.openpty()
+    env = {**ENV, "COLUMNS": "90", "TERM": "dumb"}
+    running = subprocess.Popen([sys.executable, "-m", "ssdprep", *map(str, words)], stdout=ours, stderr=ours, env=env)
+    os.close(ours)
+    said = b""
+    try:
+        while part := os.read(theirs, 65536):
+            said += part
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    running.wait()
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_is_told_a_cure_once_for_all_files_and_the_next_command_last(tmp_path):
+    pair(tmp_path, "good")
+    for number in range(9):
+        (tmp_path / f"bad{number}.xml").write_text("<annotation>")
+    said = on_a_terminal("audit", tmp_path)
+    assert said.count("error VOC001  9 times") == 1
+    assert said.count("restore it from a backup") == 1
+    assert said.count(".xml:1") == 6
+    assert "... and 3 more" in said
+    assert said.rpartition("\n\n")[2].startswith("next:    ssdprep audit")
+    in_a_pipe = started("audit", tmp_path, stdout=subprocess.PIPE).communicate()[0]
+    assert in_a_pipe.count(": error VOC001 ") == 9
+
+
+@pytest.mark.parametrize(
+    "words", [("xml2csv", "-o"), ("split", "-o"), ("augment", "--flip-h", "-o"), ("preview", "-o")]
+)
+def test_an_output_that_cannot_be_written_names_the_place_and_the_cure(cli, tmp_path, words):
+    pair(tmp_path / "data", "a")
+    pair(tmp_path / "data", "b")
+    (tmp_path / "file").write_text("x")
+    target = tmp_path / "file" / "inside.png"
+    done = cli(words[0], tmp_path / "data", *words[1:], target)
+    assert done.code == 2, done.out
+    error, cure = done.err.splitlines()
+    assert error.startswith(f"error: {tmp_path / 'file'}")
+    assert ".ssdprep-" not in error
+    assert cure.startswith("  try: name a")
+
+
 def test_tables_of_the_detector_show_names_as_they_are(capsys):
     from ssd.evaluation import ClassScore, Evaluation
     from ssd.tables import evaluation_report
@@ -112,7 +159,7 @@ def test_tables_of_the_detector_show_names_as_they_are(capsys):
     with pytest.raises(SystemExit):
         console.show(Evaluation("[old] :apple:", 1, 0.5, 0.5, 0.5, scores), evaluation_report)
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("[/b]", "[red]apple", "1 photos of [old] :apple:"))
+    assert all(name in shown for name in ("[/b]", "[red]apple", "1 photo of [old] :apple:"))
 
 
 def test_a_folder_that_is_not_there(cli, tmp_path: Path):

@@ -210,3 +210,26 @@ def test_command_that_cannot_run(cli: Callable[..., Any], tmp_path: Path) -> Non
         assert (ran.code, ran.out) == (2, "")
         assert ran.err.startswith("error: ")
         assert not (tmp_path / folder / "labels.csv").exists()
+
+
+def test_boxes_of_damaged_photos_are_written_and_said(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path, "good")
+    pair(tmp_path, "bad")
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    annotation(tmp_path / "alone.xml", [("apple", 1, 1, 9, 9)])
+    ran = cli("xml2csv", tmp_path)
+    assert ran.code == 1
+    assert "2 photos missing or damaged: the boxes are in the table all the same" in ran.out
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
+    assert cli("xml2csv", tmp_path, "--json").json["unusable"] == 2
+
+
+def test_a_box_over_the_border_is_written_as_it_stands_and_said(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path, "a", [("apple", 10, 10, 99999, 40), ("apple", -1, 4, 20, 40)])
+    ran = cli("xml2csv", tmp_path)
+    assert "a.jpg,64,48,apple,10,10,99999,40" in (tmp_path / "labels.csv").read_text()
+    huge, slight = (line for line in ran.out.splitlines() if " VOC017 " in line)
+    assert "reaches 99935 pixels over" in huge
+    assert "draw it again: most of it is off the photo" in huge
+    assert "draw it again" not in slight
+    assert "xml2csv writes it as it stands" in slight

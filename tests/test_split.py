@@ -349,3 +349,15 @@ def test_many_rare_classes_do_not_drive_a_frequent_one_out() -> None:
     part = stratify(labels, TENTHS)
     assert Counter(part) == {"train": 70, "val": 10, "test": 20}
     assert {p for names, p in zip(labels, part, strict=True) if "often" in names} == {"train", "val", "test"}
+
+
+def test_what_later_steps_cannot_use_is_in_no_list(cli: Callable[..., Any], data: Path) -> None:
+    photo(data / "p00.jpg", orientation=3)  # which leaves no trace in <size>
+    whole = (data / "p01.jpg").read_bytes()
+    (data / "p01.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    done = cli("split", data)
+    assert done.code == 1
+    assert "2 photos damaged, or with boxes in an unknown frame: in no part" in done.out
+    assert {"p00", "p01"}.isdisjoint(b"".join(lists(data).values()).decode().split())
+    errors = [line.partition(": error ")[2] for line in done.out.splitlines() if ": error " in line]
+    assert sorted(line.split()[0] for line in errors) == ["IMG003", "ORI001"]

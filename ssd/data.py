@@ -12,13 +12,19 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from ssd.messages import listed
 from ssd.pipeline import Example, example_of
 from ssdprep.derived import damage, read_source
+from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Finding, SsdprepError, Track, untracked
-from ssdprep.walk import folded
+from ssdprep.walk import folded, walk
+from ssdprep.wording import quoted
+
+_BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
+_AGAIN = "write it again with ssdprep tfrecord"
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Source:
     labels: LabelMap
     splits: dict[str, tuple[Example, ...]]
     findings: tuple[Finding, ...]
+    photos_left_out: int = 0
+    boxes_left_out: int = 0
 
     def split(self, name: str) -> tuple[Example, ...]:
         """The examples of a split; `SsdprepError` names those that there are."""
@@ -52,14 +60,21 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
     if (path / "manifest.json").is_file():
         return _from_tfrecords(path, labels)
     source = read_source(path, track=track)
-    labels = labels or LabelMap.from_names(
-        sorted({thing.name for record in source.records for thing in record.objects})
-    )
+    present = sorted({thing.name for record in source.records for thing in record.objects})
+    labels = labels or LabelMap.from_names(present)
+    _require_known(path, present, labels)
     drawn = read_provenance(path)
     examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
     parts = source.parts() if source.splits else {}
     splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
-    return Source(path, labels, {"all": tuple(examples.values()), **splits}, source.findings)
+    return Source(
+        path,
+        labels,
+        {"all": tuple(examples.values()), **splits},
+        source.findings,
+        photos_left_out=len(walk(path).photos) - len(examples),
+        boxes_left_out=source.boxes_left_out + sum(f.code in _BOX_LEFT_OUT for f in source.findings),
+    )
 
 
 def train_and_val(source: Source, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
@@ -104,6 +119,16 @@ def _fault_of(example: Example) -> Finding | None:
     return None
 
 
+def _require_known(path: Path, present: Sequence[str], labels: LabelMap) -> None:
+    """`SsdprepError` with both lists where the data has a class that the detector has no output for."""
+    if unknown := [name for name in present if name not in labels.names]:
+        other = "" if len(unknown) == len(present) else f"; it does not know {listed(unknown)}"
+        raise SsdprepError(
+            f"this detector knows only {listed(labels.names)}; {path} has {listed(present)}{other}",
+            f"data labelled with its classes, or a detector for this data: python -m ssd.train {quoted(path)}",
+        )
+
+
 def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
     """Indices of one in so many, spread over the rarest class of each photo, so that val sees every class it can.
 
@@ -123,15 +148,25 @@ def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
 
 
 def _from_tfrecords(path: Path, labels: LabelMap | None) -> Source:
-    labels = labels or read_label_map(path / "label_map.pbtxt")
-    splits: dict[str, list[Example]] = {}
+    own = path / "label_map.pbtxt"
+    read: dict[str, list[tuple[list[str], Example]]] = {}
     for shard in sorted(path.glob("*-?????-of-?????.tfrecord")):
-        split = splits.setdefault(shard.name.split("-")[0], [])
-        split += [_example_in(shard, offset, message, labels) for offset, message in _messages(shard)]
-    every = tuple(example for examples in splits.values() for example in examples)
-    if not every:
-        raise SsdprepError(f"{path} holds no record", "write it again with ssdprep tfrecord")
-    return Source(path, labels, {"all": every, **{name: tuple(examples) for name, examples in splits.items()}}, ())
+        split = read.setdefault(shard.name.split("-")[0], [])
+        split += [_example_in(shard, offset, message) for offset, message in _messages(shard)]
+    if not any(read.values()):
+        raise SsdprepError(f"{path} holds no record", _AGAIN)
+    present = sorted({name for pairs in read.values() for names, _ in pairs for name in names})
+    if labels:
+        _require_known(path, present, labels)
+    else:
+        labels = read_label_map(own)
+        if unknown := [name for name in present if name not in labels.names]:
+            raise SsdprepError(f"the records of {path} have {listed(unknown)}, which {own.name} does not name", _AGAIN)
+    splits = {
+        split: tuple(replace(e, ids=np.array([labels.id_of(n) for n in names], np.int32)) for names, e in pairs)
+        for split, pairs in read.items()
+    }
+    return Source(path, labels, {"all": tuple(e for part in splits.values() for e in part), **splits}, ())
 
 
 def _messages(shard: Path) -> Iterator[tuple[int, bytes]]:
@@ -142,10 +177,11 @@ def _messages(shard: Path) -> Iterator[tuple[int, bytes]]:
             yield offset, message
             offset += 8 + 4 + len(message) + 4  # length, its checksum, the message, its checksum
     except tf.errors.OpError as error:
-        raise SsdprepError(f"{shard} is damaged: {error.message}", "write it again with ssdprep tfrecord") from error
+        raise SsdprepError(f"{shard} is damaged: {error.message}", _AGAIN) from error
 
 
-def _example_in(shard: Path, offset: int, message: bytes, labels: LabelMap) -> Example:
+def _example_in(shard: Path, offset: int, message: bytes) -> tuple[list[str], Example]:
+    """The classes of a record's objects, and the record as an example whose ids are still to be given."""
     features = tf.train.Example.FromString(message).features.feature
 
     def numbers(key: str) -> np.ndarray:
@@ -155,11 +191,11 @@ def _example_in(shard: Path, offset: int, message: bytes, labels: LabelMap) -> E
     names = [text.decode() for text in features["image/object/class/text"].bytes_list.value]
     edges = [numbers(f"image/object/bbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
     difficult = numbers("image/object/difficult")
-    return Example(
+    return names, Example(
         source=features["image/filename"].bytes_list.value[0].decode(),
         size=(int(numbers("image/height")[0]), int(numbers("image/width")[0])),
         boxes=np.stack(edges, axis=1).astype(np.float32).reshape(-1, 4),
-        ids=np.array([labels.id_of(name) for name in names], np.int32),
+        ids=np.zeros(len(names), np.int32),
         difficult=difficult.astype(bool) if len(difficult) else np.zeros(len(names), bool),
         shard=(shard, offset),
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ssdprep import console
-from ssdprep.options import Data, Debug, Json, Quiet
+from ssdprep.options import Debug, Json, Quiet
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -16,10 +16,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that ssd.train left.", show_default=False)],
-    data: Data = Path("data"),
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder of photos and LabelImg XML, or what ssdprep tfrecord wrote.")
+    ] = Path("data"),
     split: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="train, val, test or all.  [default: test where there is one, else all]"),
+        typer.Option(metavar="NAME", help="train, val, test or all.", show_default="test where there is one, else all"),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -15,7 +15,7 @@ from ssd.metrics import coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Run
 from ssdprep.derived import merged
-from ssdprep.record import Finding, Severity, Track, untracked
+from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,20 @@ class Evaluation:
 def evaluate_folder(run: Path, data: Path, split: str | None = None, *, track: Track = untracked) -> Evaluation:
     """Score the detector in a run folder on a data set; ``split`` None: test where there is one, else all of it.
 
-    Raises `SsdprepError` where there is no run, no data, no such split, or a class that the detector does not know.
+    Raises `SsdprepError` where there is no run, no data, no such split, no box in
+    it, or a class that the detector does not know.
     """
     detector = Run.load(run)
     source = open_source(data, detector.labels, track=track)
     name = split or ("test" if "test" in source.splits else "all")
     examples, bad = readable(source.split(name), track=track)
-    evaluation, _ = evaluate(detector, examples, track=track)
     described = f"{data}, {'all photos' if name == 'all' else f'split {name}'}"
+    if not any(len(example.ids) for example in examples):
+        raise SsdprepError(
+            f"{described}: no photo has a box, so nothing can be measured",
+            "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo",
+        )
+    evaluation, _ = evaluate(detector, examples, track=track)
     return Evaluation(**{**vars(evaluation), "source": described, "findings": merged(source.findings, bad)})
 
 

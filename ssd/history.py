@@ -1,4 +1,4 @@
-"""What a training run was like, epoch by epoch: the lines of history.csv and of the terminal."""
+"""What a training run was like, epoch by epoch: the lines of history.csv."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of history.csv. Losses are means over the epoch, AP50 and AP are those of the averaged weights."""
+    """One line of history.csv. Losses are means over the epoch, AP50 and AP are those of the averaged weights.
+
+    images_per_second: while it trained, the first step left aside; seconds: since the beginning of the run.
+    """
 
     epoch: int
     stage: str
@@ -51,16 +54,3 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
             {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(line).items()}
             for line in history
         )
-
-
-HEADER = "epoch   stage     loss    class      box   val AP50   val AP     photos/s   left"
-
-
-def told(line: Epoch, epochs: int, better: bool) -> str:
-    """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept."""
-    left = line.seconds / line.epoch * (epochs - line.epoch)
-    return (
-        f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
-        f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
-        f"{f'{int(left) // 60}:{int(left) % 60:02d}':>7}"
-    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ssd.history import Epoch
     from ssdprep.sheets import Panel
 
+MOST = 20  # boxes on one photo: an untrained detector finds hundreds, which hide it and each other
 INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"
 
 
@@ -24,9 +25,10 @@ def curves(history: Sequence[Epoch], path: Path) -> None:
     """Loss and validation AP over the epochs, as PNG; the epoch that was kept is marked."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     epochs = [line.epoch for line in history]
-    figure = Figure(figsize=(9, 3.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(9, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     loss, found = figure.subplots(1, 2)
     loss.plot(epochs, [line.loss for line in history], color=INK, label="loss")
@@ -43,9 +45,10 @@ def curves(history: Sequence[Epoch], path: Path) -> None:
         if freed:
             axes.axvline(freed, color="#afb8c1", linestyle=":", label="backbone freed" if axes is loss else None)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)  # off the curves
     figure.savefig(path)
 
 
@@ -54,6 +57,11 @@ def found_objects(run: Run, rows: np.ndarray, threshold: float) -> tuple[tuple[O
     rows = rows[rows[:, 1] >= threshold]
     objects = tuple(Object(run.labels.name_of(int(row[0])), Box(*map(float, row[2:]))) for row in rows)
     return objects, tuple(map(float, rows[:, 1]))
+
+
+def best_part(found: int, most: int) -> str:
+    """What to say where not all boxes are drawn: "best 20 of 131"; "" where they are."""
+    return f"best {most} of {found:,}" if found > most else ""
 
 
 def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, threshold: float = 0.5) -> None:
@@ -67,9 +75,9 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, 
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
         image, name = example.image(), Path(example.source).name
         objects, scores = found_objects(run, rows, threshold)
-        tiles.append(
-            (panel(image, labelled(run, example), None, name, "labels"), panel(image, objects, scores, "", "found"))
-        )
+        note = f"found{', ' * (len(objects) > MOST)}{best_part(len(objects), MOST)}"
+        found = panel(image, objects[:MOST], scores[:MOST], "", note)
+        tiles.append((panel(image, labelled(run, example), None, name, "labels"), found))
     title = f"{run.config.name}: labels, and what it finds from score {threshold:g} on"
     write_new(path, encode_jpeg(contact_sheet(tiles, title=title, row=360), quality=90))
 

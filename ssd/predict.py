@@ -19,10 +19,11 @@ def predict(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the drawn photos go.")] = Path(
-        "predictions"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where drawings go, in place of those of the last call.")
+    ] = Path("predictions"),
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Show boxes from this score on.")] = 0.5,
+    most: Annotated[int, typer.Option(min=1, help="Draw no more boxes than this on a photo, the best.")] = 20,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -34,7 +35,7 @@ def predict(
     from ssd.prediction import predict_photos
     from ssd.tables import prediction_report
 
-    report = predict_photos(run, images, out, threshold=threshold, track=console.track)
+    report = predict_photos(run, images, out, threshold=threshold, most=most, track=console.track)
     console.show(report, prediction_report)
 
 

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ssd.messages import clock
+from ssdprep.wording import counted, quoted
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -21,19 +24,21 @@ def train_report(report: Trained) -> Iterator[RenderableType]:
     best, run = report.best, report.folder
     yield Text.assemble(
         ("trained ", "bold green"),
-        f"{len(report.history)} epochs in {clock(report.history[-1].seconds)}; kept epoch {best.epoch}: ",
+        f"{counted(len(report.history), 'epoch')} in {clock(report.history[-1].seconds)}; kept epoch {best.epoch}: ",
         (f"val AP50 {best.val_AP50:.3f}, AP {best.val_AP:.3f}", "bold"),
     )
     yield f"  {run}/curves.png      loss and AP over the epochs"
     yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
-    yield Text.assemble(("next: ", "bold"), f"python -m ssd.evaluate {run} {report.data}")
+    yield Text.assemble(("next: ", "bold"), f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
 
 
 def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
     """AP for each class and over all."""
     from rich.table import Table
 
-    table = Table(title=f"{report.images} photos of {report.source}", title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=f"{counted(report.images, 'photo')} of {report.source}", title_justify="left", box=None, pad_edge=False
+    )
     for column in ("class", "boxes", "AP50", "AP", "VOC07"):
         table.add_column(column, justify="left" if column == "class" else "right")
     table.add_column("")
@@ -51,14 +56,23 @@ def prediction_report(report: Predictions) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
+    from ssd.pictures import best_part
+
     table = Table(box=None, pad_edge=False, show_header=False)
     for photo in report.photos:
         counts = Counter(thing.name for thing in photo.objects)
         found = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
         best = f"{min(photo.scores):.2f} to {max(photo.scores):.2f}" if photo.scores else ""
-        table.add_row(str(photo.image), found or Text("nothing", style="dim"), Text(best, style="dim"))
+        part = f"drawn: {part}" if (part := best_part(len(photo.objects), photo.boxes_drawn)) else ""
+        table.add_row(
+            str(photo.image), found or Text("nothing", style="dim"), *(Text(t, style="dim") for t in (best, part))
+        )
     yield table
-    yield Text.assemble(("drawn ", "bold"), f"{len(report.photos)} of {report.asked} photos into {report.folder}/")
+    drawn = len(report.photos)
+    asked = (
+        counted(report.asked, "photo") if drawn == report.asked else f"{drawn:,} of {counted(report.asked, 'photo')}"
+    )
+    yield Text.assemble(("drawn ", "bold"), f"{asked} into {report.folder}/" if drawn else f"none of {asked}")
 
 
 def figure(value: float) -> str:
@@ -71,8 +85,3 @@ def bar(share: float, width: int = 20) -> str:
     eighths = 0 if math.isnan(share) else round(share * width * 8)
     full, rest = divmod(eighths, 8)
     return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
-
-
-def clock(seconds: float) -> str:
-    """m:ss."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -8,14 +8,16 @@ from typing import Annotated
 import typer
 
 from ssdprep import console
-from ssdprep.options import Data, Debug, Json, Quiet, Seed
+from ssdprep.options import Debug, Json, Quiet, Seed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def train(
-    data: Data = Path("data"),
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder of photos and LabelImg XML, or what ssdprep tfrecord wrote.")
+    ] = Path("data"),
     weights: Annotated[
         str,
         typer.Option(
@@ -24,7 +26,10 @@ def train(
             "a .keras model, a run folder.",
         ),
     ] = "imagenet",
-    preset: Annotated[str, typer.Option(help="The detector.")] = "mobilenet_v2_ssd_224",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The detector: this one, or mobilenet_v2_035_ssd_224, a third as wide."),
+    ] = "mobilenet_v2_ssd_224",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Photos in one step.")] = 16,
     rate: Annotated[
@@ -34,7 +39,8 @@ def train(
         bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="RUN", help="A new folder.  [default: runs/NAME-OF-DATA]")
+        Path | None,
+        typer.Option("--out", "-o", metavar="RUN", help="A new folder.", show_default="runs/NAME-OF-DATA"),
     ] = None,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
@@ -44,8 +50,9 @@ def train(
 ) -> None:
     """Train an SSD detector on a folder of labelled photos, or on the TFRecords of one.
 
-    The photos of the test split are never looked at. Without a val split, an eighth of train is set aside. The
-    checkpoint that is kept is the one with the best AP50 on val.
+    The photos of the test split are never looked at. Without a val split, an eighth of train is set aside.
+
+    The checkpoint that is kept is the one with the best AP50 on val.
     """
     from ssdprep.tensorflow import import_tensorflow
 

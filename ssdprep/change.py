@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ssdprep import journal
-from ssdprep.disk import Identity, digest, flush, flush_folders, identity, in_plain_words, inherit, twin
+from ssdprep.disk import Identity, digest, flush, flush_folders, identity, in_plain_words, inherit, sha256, twin
 from ssdprep.journal import Entry, Mark, Run, step
 from ssdprep.lock import locked
 from ssdprep.record import SsdprepError
@@ -53,11 +52,12 @@ class Change:
         self._written: list[Path] = []
         self._failed = False
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, data: bytes, *, was: str | None = None) -> None:
         """Give a file new bytes, or make a new one. Its mode, times, owner and extended attributes stay.
 
+        was: SHA-256 of the bytes that the new ones were made from, where they were; the file must still hold them.
         A link stays a link: the file that it leads to is changed. ``ValueError`` for a file that was given before, or
-        is none; `SsdprepError` for one outside of the folder, or that cannot be written.
+        is none; `SsdprepError` for one outside of the folder, that cannot be written, or that was changed meanwhile.
         """
 
         def write(waiting: Path, target: Path) -> None:
@@ -68,7 +68,7 @@ class Change:
                 inherit(waiting, target)
             self._written.append(waiting)
 
-        self._stage(path, hashlib.sha256(data).hexdigest(), write)
+        self._stage(path, sha256(data), write, was)
 
     def remove(self, path: Path) -> None:
         """Remove a file. Errors as in `replace`."""
@@ -78,7 +78,7 @@ class Change:
         """Put a kept original back as it was, times and all; ``new`` is its SHA-256. Errors as in `replace`."""
         self._stage(path, new, lambda waiting, target: self._keep(original, waiting))
 
-    def _stage(self, path: Path, new: str | None, fill: Callable[[Path, Path], None]) -> None:
+    def _stage(self, path: Path, new: str | None, fill: Callable[[Path, Path], None], was: str | None = None) -> None:
         """Prepare one file; ``fill`` makes what waits beside its target."""
         root = self._run.root
         target = _inside(root, path)
@@ -92,6 +92,8 @@ class Change:
             if not self._begun:
                 self._begin()
             old = digest(target) if before else None
+            if was not in (None, old):
+                raise _changed_meanwhile(target)
             entry = Entry(len(self._entries), target.relative_to(root).as_posix(), old, new)
             self._entries[target] = entry
             self._identities.append(before)
@@ -132,8 +134,7 @@ class Change:
             flush_folders(_folders(run))
             for target, before in zip(self._entries, self._identities, strict=True):
                 if identity(target) != before:
-                    message = f"{target} was changed by another program meanwhile: nothing was done"
-                    raise SsdprepError(message, "run the same command again")
+                    raise _changed_meanwhile(target)
             run = journal.mark(run, Mark.COMMITTED)
             forward(run)
         try:
@@ -152,6 +153,11 @@ class Change:
                 return
             run = journal.read(root, name)
             settle(journal.mark(run, Mark.BACKWARD) if run.mark is Mark.COMMITTED else run)
+
+
+def _changed_meanwhile(path: Path) -> SsdprepError:
+    message = f"{path} was changed by another program meanwhile: nothing was done"
+    return SsdprepError(message, "run the same command again")
 
 
 def _inside(root: Path, path: Path) -> Path:

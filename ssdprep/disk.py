@@ -40,6 +40,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256(data: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal, as `digest` has it of a file's."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def inherit(path: Path, source: Path) -> None:
     """Give a file the owner, mode, times and extended attributes of another."""
     wanted = source.stat()

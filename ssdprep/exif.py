@@ -191,10 +191,13 @@ def _stage(root: Path, change: files.Change, work: Sequence[Task], made: Iterabl
     notes: dict[Path, settled.Note] = {}
     given: set[Path] = set()
     for (record, *_), fixed in zip(work, made, strict=True):
-        for path, data in (record.image, fixed.image), (record.annotation, fixed.annotation):
+        for path, data, was in (
+            (record.image, fixed.image, fixed.image_was),
+            (record.annotation, fixed.annotation, fixed.annotation_was),
+        ):
             if path and data is not None and path.resolve() not in given:
                 given.add(path.resolve())
-                change.replace(path, data)
+                change.replace(path, data, was=was)
         if record.annotation and fixed.note:
             notes[record.annotation] = fixed.note
         done[record.path] = fixed.outcome

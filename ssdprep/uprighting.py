@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from ssdprep import checks
+from ssdprep.disk import sha256
 from ssdprep.faults import HOLDS_PLACE, UNREADABLE
 from ssdprep.formats import voc
 from ssdprep.images import ImageFault, make_upright, probe, without_gps
@@ -13,7 +15,7 @@ from ssdprep.record import Box, Finding, Record, Severity, Size
 from ssdprep.settled import Note, written
 from ssdprep.turn import effective
 
-ROUNDED, UNPATCHABLE, CHANGED_MEANWHILE = "ORI003", "ORI004", "ORI006"
+UNPATCHABLE, CHANGED_MEANWHILE = "ORI004", "ORI006"
 KEPT_BESIDE = "IMG007"
 
 
@@ -51,6 +53,8 @@ class Made(NamedTuple):
     actions: tuple[str, ...] = ()  # what changed, in words
     findings: tuple[Finding, ...] = ()
     note: Note | None = None
+    image_was: str | None = None  # SHA-256 of the bytes that the new ones were made from
+    annotation_was: str | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -123,16 +127,17 @@ def _photo(task: Task) -> Made:
         return Made()
     if not (task.rewrite and task.decision.decided):
         stripped = without_gps(data)
-        return Made() if stripped == data else Made(stripped, actions=("place removed",))
+        return Made() if stripped == data else Made(stripped, actions=("place removed",), image_was=sha256(data))
     turned = make_upright(data, strip_gps=task.strip_gps)
     if turned.data == data:
         return Made()
     findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
+    made = Made(turned.data, findings=findings, image_was=sha256(data))
     if task.turns:
         action = "photo turned without loss" if turned.lossless else "photo turned and encoded again"
-        return Made(turned.data, lossless=turned.lossless, actions=(action,), findings=findings)
+        return made._replace(lossless=turned.lossless, actions=(action,))
     action = "tag set to 1" if task.record.orientation != 1 else "place removed"
-    return Made(turned.data, actions=(action,), findings=findings)
+    return made._replace(actions=(action,))
 
 
 def _with_annotation(task: Task, photo: Made) -> Made:
@@ -150,11 +155,12 @@ def _with_annotation(task: Task, photo: Made) -> Made:
     if size:
         actions += ("<size> corrected" if record.labelled_size else "<size> filled in",)
         if _is_rounding(record, decision):
-            message = f"<size> {record.labelled_size} is a rounding of the photo's {decision.drawn_in}"
-            remedy = f"nothing to do: it becomes {size}"
-            findings += (Finding(ROUNDED, Severity.INFO, record.annotation, 0, message, remedy),)
+            findings += (checks.rounded(record, decision.drawn_in),)
     changed = patched if patched != data else None
-    return photo._replace(annotation=changed, actions=actions, findings=findings, note=_note(task, patched))
+    note = _note(task, patched)
+    return photo._replace(
+        annotation=changed, actions=actions, findings=findings, note=note, annotation_was=sha256(data)
+    )
 
 
 def _new_boxes(data: bytes, decision: Decision) -> list[Box | None]:

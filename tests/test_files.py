@@ -415,6 +415,20 @@ def test_what_another_program_writes_meanwhile_is_kept(data):
     assert not (data / ".ssdprep").exists()
 
 
+def test_what_was_changed_between_reading_and_replacing_is_kept(data):
+    def late() -> None:
+        with files.transaction(data, "fix-exif") as transaction:
+            read = (data / "a.jpg").read_bytes()
+            transaction.replace(data / "a.xml", b"new")
+            (data / "a.jpg").write_bytes(b"saved by an editor meanwhile")
+            transaction.replace(data / "a.jpg", read[::-1], was=hashlib.sha256(read).hexdigest())
+
+    with pytest.raises(SsdprepError, match="changed by another program"):
+        late()
+    assert (data / "a.jpg").read_bytes() == b"saved by an editor meanwhile"
+    assert (data / "a.xml").read_bytes() == b"old a.xml"
+
+
 def test_two_runs_at_once(data, cli):
     with files.transaction(data, "fix-exif") as transaction:
         transaction.replace(data / "a.jpg", b"new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,11 +14,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ssdprep import images
-from ssdprep.derived import folder_beside
-from ssdprep.faults import UNREADABLE
+from ssdprep.derived import damage, folder_beside
 from ssdprep.files import write_new
 from ssdprep.orient import Verdict, judge, to_upright
-from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
+from ssdprep.palette import palette
+from ssdprep.record import Dataset, Finding, Record, Report, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.sheets import Tile, contact_sheet, thumbnail
 from ssdprep.tiles import before_and_after, plain, two_readings
@@ -79,18 +80,23 @@ def preview(
     folder as it was, drawn beside it as OpenCV, or Pillow and TensorFlow, would read it. unresolved: only the photos
     whose frame is unknown, once with each reading. A photo that cannot be read becomes a finding.
 
-    Raises `SsdprepError` where there is nothing to draw, ``ValueError`` for ``count`` < 1 or both modes at once.
+    Raises `SsdprepError` where there is nothing to draw, or ``out`` is no place for it; ``ValueError`` for ``count``
+    < 1 or both modes at once.
     """
     if count < 1 or (before is not None and unresolved):
         raise ValueError("count must be at least 1, and before and unresolved exclude each other")
-    scanned = scan_folder(Path(data))
+    data, before = Path(data), Path(before) if before is not None else None
+    out = folder_beside(data, "preview.png") if out is None else Path(out)
+    _check_place(out, [data, before] if before else [data])
+    scanned = scan_folder(data)
     if unresolved:
         plan = _doubtful(scanned, count, seed)
     elif before is not None:
-        plan = _pairs(to_upright(scanned), Path(before), count, seed)
+        plan = _pairs(to_upright(scanned), before, count, seed)
     else:
         plan = _all(to_upright(scanned), count, seed)
-    return _draw(Path(data), out, plan, track)
+    classes = {thing.name for record in scanned.records for thing in record.objects}  # of all sheets of this set
+    return _draw(data, out, plan, classes, track)
 
 
 def choose(records: Sequence[Record], count: int, seed: int, first: Iterable[Record] = ()) -> list[Record]:
@@ -168,22 +174,16 @@ def _pairs(upright: Dataset, before: Path, count: int, seed: int) -> _Plan:
     return _Plan("before and after", jobs, len(matched), upright.findings)
 
 
-def _draw(data: Path, out: Path | None, plan: _Plan, track: Track) -> PreviewReport:
+def _draw(data: Path, out: Path, plan: _Plan, classes: set[str], track: Track) -> PreviewReport:
     if not plan.jobs and plan.mode == "unresolved":
         return PreviewReport(data, None, plan.mode, (), 0, 0, plan.findings)
-    out = folder_beside(data, "preview.png") if out is None else Path(out)
     drawn: dict[Record, Tile] = {}
     faults: list[Finding] = []
     for record, make in track(plan.jobs, "drawing", len(plan.jobs)):
         try:
             drawn[record] = tuple(thumbnail(panel) for panel in make())
-        except images.ImageFault as fault:
-            faults.append(Finding(fault.code, Severity.ERROR, record.path, 0, fault.message, fault.remedy))
-        except OSError as error:
-            remedy = "make it readable, or take it out of the folder"
-            faults.append(
-                Finding(UNREADABLE, Severity.ERROR, record.path, 0, f"cannot be read: {error.strerror}", remedy)
-            )
+        except (images.ImageFault, OSError) as error:
+            faults.append(damage(record.path, error))
     if not drawn:
         raise SsdprepError(f"no photo of {data} can be drawn", f"ssdprep audit {shlex.quote(str(data))}")
     per_class = Counter(thing.name for record in drawn for thing in record.objects)
@@ -192,8 +192,8 @@ def _draw(data: Path, out: Path | None, plan: _Plan, track: Track) -> PreviewRep
         title=data.resolve().name + _TITLE[plan.mode],
         subtitle=f"{len(drawn):,} of {plan.photos:,} photos, {per_class.total():,} boxes",
         legend=dict(per_class.most_common()),
+        colours=palette(classes, (thing.name for tile in drawn.values() for panel in tile for thing in panel.objects)),
     )
-    _refuse_to_replace(data, out)
     write_new(out, images.encode_png(sheet))
     tiles = tuple((record.path, tuple(panel.note for panel in tile)) for record, tile in drawn.items())
     findings = (*plan.findings, *_new(faults, plan.findings))
@@ -206,8 +206,18 @@ def _new(faults: list[Finding], known: tuple[Finding, ...]) -> Iterator[Finding]
     return (fault for fault in faults if (fault.code, fault.path) not in told)
 
 
-def _refuse_to_replace(data: Path, out: Path) -> None:
-    """A sheet never takes the place of a photo or an annotation."""
-    inside = out.exists() and out.resolve().is_relative_to(data.resolve())
-    if out.suffix.lower() != ".png" or out.is_dir() or inside:
-        raise SsdprepError(f"{out} is no place for a sheet: it could replace a photo", "--out a new .png file")
+def _check_place(out: Path, folders: Sequence[Path]) -> None:
+    """`SsdprepError` where a sheet cannot be written, or would be taken for one of the photos."""
+    if out.is_dir() or out.suffix.lower() != ".png":
+        remedy = f"name a new .png file: --out {shlex.quote(f'{out}.png')}"
+        raise SsdprepError(f"{out} is {'a folder' if out.is_dir() else 'no .png file'}", remedy)
+    for folder in folders:
+        if out.resolve().is_relative_to(folder.resolve()):
+            beside = folder.resolve().with_name(out.name)
+            message = f"{out} lies in {folder}: from then on it would count as one of the photos there"
+            raise SsdprepError(message, f"put it beside the folder: --out {shlex.quote(str(beside))}")
+    there = next(place for place in out.absolute().parents if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written to" if there.is_dir() else "is no folder"
+        remedy = f"name a file in a folder of yours: --out {shlex.quote(out.name)}"
+        raise SsdprepError(f"{out} cannot be written: {there} {why}", remedy)

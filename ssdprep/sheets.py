@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssdprep.draw import Colour, Pixels, colour_of, draw_boxes, fitted, font
+from ssdprep.draw import Pixels, draw_boxes
+from ssdprep.letters import Line, line
+from ssdprep.palette import Colour, colour_of
 from ssdprep.record import Box, Object
 
 PAPER, CARD, INK, DIM = (21, 23, 28), (32, 35, 42), (240, 243, 247), (150, 158, 170)
@@ -47,12 +49,14 @@ def contact_sheet(
     title: str,
     subtitle: str = "",
     legend: Mapping[str, int] | None = None,
+    colours: Mapping[str, Colour] | None = None,
     width: int = 1680,
     row: int = 250,
 ) -> Pixels:
     """Tiles in rows about ``row`` pixels high that fill ``width``: uint8 RGB (height, width, 3).
 
-    legend: class names with a number each, shown beside the title. ``ValueError`` where there is no tile.
+    legend: class names with a number each, shown beside the title. colours: of the classes, from `palette`; a class
+    without one gets `colour_of` its name. ``ValueError`` where there is no tile.
     """
     if not tiles:
         raise ValueError("a contact sheet needs at least one tile")
@@ -62,13 +66,15 @@ def contact_sheet(
     heights = [_row_height(shapes[a:b], inner, row, is_last=b == len(tiles)) for a, b in rows]
     head = 110
     sheet = Image.new("RGB", (width, head + sum(h + CAPTION + GUTTER for h in heights) + MARGIN - GUTTER), PAPER)
-    _head(sheet, title, subtitle, legend or {})
+    colours = colours or {}
+    chips = [(f"{name}  {n:,}", colours.get(name) or colour_of(name)) for name, n in (legend or {}).items()]
+    _head(sheet, title, subtitle, chips)
     y = head
     for (first, end), height in zip(rows, heights, strict=True):
         x = float(MARGIN)
         for tile, (aspect, fixed) in zip(tiles[first:end], shapes[first:end], strict=True):
             wide = aspect * height + fixed
-            _draw_tile(sheet, tile, (round(x), y, round(x + wide), y + height))
+            _draw_tile(sheet, tile, (round(x), y, round(x + wide), y + height), colours)
             x += wide + GUTTER
         y += height + CAPTION + GUTTER
     return np.array(sheet)
@@ -112,7 +118,7 @@ def _rows(shapes: Sequence[tuple[float, int]], inner: int, row: int) -> list[tup
     return rows[::-1]
 
 
-def _draw_tile(sheet: Image.Image, tile: Tile, edges: tuple[int, int, int, int]) -> None:
+def _draw_tile(sheet: Image.Image, tile: Tile, edges: tuple[int, int, int, int], colours: Mapping[str, Colour]) -> None:
     left, top, right, bottom = edges
     pen = ImageDraw.Draw(sheet)
     if len(tile) > 1:
@@ -121,25 +127,26 @@ def _draw_tile(sheet: Image.Image, tile: Tile, edges: tuple[int, int, int, int])
     x = float(left)
     for i, panel in enumerate(tile):
         end = right if i == len(tile) - 1 else round(x + _aspect(panel) * height)
-        _draw_panel(sheet, panel, (round(x), top, end, bottom))
+        _draw_panel(sheet, panel, (round(x), top, end, bottom), colours)
         x = end + INNER
 
 
-def _draw_panel(sheet: Image.Image, panel: Panel, edges: tuple[int, int, int, int]) -> None:
+def _draw_panel(
+    sheet: Image.Image, panel: Panel, edges: tuple[int, int, int, int], colours: Mapping[str, Colour]
+) -> None:
     left, top, right, bottom = edges
     h, w = panel.image.shape[:2]
     scale = min((right - left) / w, (bottom - top) / h)
     is_whole = SLIMMEST <= w / h <= WIDEST
     size = (right - left, bottom - top) if is_whole else (max(1, round(w * scale)), max(1, round(h * scale)))
     small = _resized(panel, *size)
-    picture = Image.fromarray(draw_boxes(small.image, small.objects))
+    picture = Image.fromarray(draw_boxes(small.image, small.objects, colours=colours))
     pen = ImageDraw.Draw(sheet)
     if not is_whole:
         pen.rectangle((left, top, right - 1, bottom - 1), fill=CARD)
     sheet.paste(picture, (left + (right - left - size[0]) // 2, top + (bottom - top - size[1]) // 2))
-    letter = font(13)
-    for line, ink, y in ((panel.caption, INK, bottom + 15), (panel.note, TONES[panel.tone], bottom + 33)):
-        pen.text((left, y), fitted(line, right - left, letter), ink, font=letter, anchor="lm")
+    for text, ink, y in ((panel.caption, INK, bottom + 15), (panel.note, TONES[panel.tone], bottom + 33)):
+        line(text, 13, right - left).draw(pen, (left, y), ink, "lm")
 
 
 def _resized(panel: Panel, width: int, height: int) -> Panel:
@@ -154,33 +161,30 @@ def _resized(panel: Panel, width: int, height: int) -> Panel:
     return panel._replace(image=image, objects=objects)
 
 
-def _head(sheet: Image.Image, title: str, subtitle: str, legend: Mapping[str, int]) -> None:
+def _head(sheet: Image.Image, title: str, subtitle: str, chips: Sequence[tuple[str, Colour]]) -> None:
     """Title and subtitle on the left, the classes on the right."""
     pen = ImageDraw.Draw(sheet)
     inner = sheet.width - 2 * MARGIN
-    large, small = font(30), font(15)
-    title = fitted(title, inner, large)
-    pen.text((MARGIN, 46), title, INK, font=large, anchor="lm")
-    pen.text((MARGIN, 80), fitted(subtitle, inner * 0.55, small), DIM, font=small, anchor="lm")
-    chips = [(f"{name}  {count:,}", colour_of(name)) for name, count in legend.items()]
+    line(title, 30, inner).draw(pen, (MARGIN, 46), INK, "lm")
+    below = line(subtitle, 15, inner * 0.55)
+    below.draw(pen, (MARGIN, 80), DIM, "lm")
     x = float(sheet.width - MARGIN)
-    for text, colour in reversed(_that_fit(chips, inner * 0.42)):
-        x -= small.getlength(text)
-        pen.text((x, 80), text, INK, font=small, anchor="lm")
+    for text, colour in reversed(_that_fit(chips, inner - below.width - 40)):
+        x -= text.width
+        text.draw(pen, (x, 80), INK, "lm")
         x -= 20
         if colour:
             pen.rounded_rectangle((x, 74, x + 12, 86), 3, fill=colour)
         x -= 22
 
 
-def _that_fit(chips: Sequence[tuple[str, Colour]], width: float) -> list[tuple[str, Colour | None]]:
+def _that_fit(chips: Sequence[tuple[str, Colour]], width: float) -> list[tuple[Line, Colour | None]]:
     """As many chips as there is room for; how many more there are."""
-    small = font(15)
-    shown: list[tuple[str, Colour | None]] = []
+    shown: list[tuple[Line, Colour | None]] = []
     for i, (text, colour) in enumerate(chips):
-        text = fitted(text, width / 2, small)
-        width -= small.getlength(text) + 42
+        chip = line(text, 15, min(width / 2, 320))
+        width -= chip.width + 42
         if width < (90 if i < len(chips) - 1 else 0):
-            return [*shown, (f"and {len(chips) - i:,} more", None)]
-        shown.append((text, colour))
+            return [*shown, (line(f"and {len(chips) - i:,} more", 15), None)]
+        shown.append((chip, colour))
     return shown

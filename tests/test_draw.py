@@ -1,24 +1,27 @@
-"""draw, sheets, preview: boxes lie where they should, text fits, sheets are even, what is left out is said."""
+"""draw, palette, letters: boxes lie right, tags can be read, classes be told apart, every script is written."""
 
 from __future__ import annotations
 
-import shutil
-from itertools import pairwise
+import ast
+import os
+import subprocess
+import sys
+from itertools import combinations
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from folders import annotation, pair, photo
+from conftest import REPOSITORY
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_labelled import add_photo
-from PIL import Image
 
-from ssdprep.draw import colour_of, draw_boxes, fitted, font
-from ssdprep.previewed import choose, preview
-from ssdprep.record import Box, Object, Record, Size, SsdprepError
-from ssdprep.scan import scan_folder
-from ssdprep.sheets import GUTTER, MARGIN, PAPER, Panel, contact_sheet, thumbnail
+from ssdprep.draw import draw_boxes
+from ssdprep.letters import line
+from ssdprep.palette import colour_of, palette, seen, spread
+from ssdprep.record import Box, Object
 
 GREY = 120
 
@@ -113,228 +116,159 @@ def test_any_boxes_on_any_picture(size, things):
     assert (drawn != GREY).any() or not visible
 
 
-@given(st.text(max_size=40))
-def test_every_colour_can_be_read(name):
+@pytest.mark.parametrize(
+    ("classes", "apart", "to_the_colour_blind"), [(6, 0.15, 0.12), (16, 0.09, 0.06), (80, 0.03, 0.02)]
+)
+def test_classes_are_told_apart(classes, apart, to_the_colour_blind):
+    """In OKLab, where 0.02 is just seen; three teal cards (king, ten, jack) lay 0.07 apart."""
+    colours = palette(f"class {i}" for i in range(classes))
+    least = [
+        min(float(np.linalg.norm(a - b)) for a, b in combinations(view, 2))
+        for view in seen(np.array(list(colours.values())))
+    ]
+    assert least[0] >= apart
+    assert min(least) >= to_the_colour_blind
+
+
+def test_a_palette_belongs_to_a_set_of_classes():
+    classes = ["queen", "ace", "ten"]
+    assert palette(classes) == palette([*classes[::-1], "ace"])
+    assert palette(classes).items() <= palette(classes, others=["Ace", "jack", "ten"]).items()
+    assert len(set(palette(classes, others=["jack"]).values())) == 4
+    assert palette([]) == {}
+
+
+def test_every_colour_can_be_read():
     """WCAG 2.2 asks for a contrast of 4.5 between text and what it stands on."""
 
     def luminance(colour: tuple[int, int, int]) -> float:
         c = np.array(colour) / 255
         return float(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
 
-    assert (luminance(colour_of(name)) + 0.05) / (luminance((18, 20, 24)) + 0.05) > 4.5
-    assert colour_of(name) == colour_of(str(name))
+    dark = luminance((18, 20, 24))
+    assert min((luminance(colour) + 0.05) / (dark + 0.05) for colour in spread(2000)) > 4.5
 
 
-def test_the_sample_classes_do_not_look_alike():
-    colours = np.array([colour_of(name) for name in ("apple", "banana", "milk carton")], float)
-    assert min(np.linalg.norm(a - b) for i, a in enumerate(colours) for b in colours[:i]) > 100
+@given(st.text(st.characters(), max_size=40))
+def test_every_name_has_a_colour_of_its_own_accord(name):
+    assert colour_of(name) == colour_of(str(name)) in spread(32)
 
 
-@given(st.text("ab W…", max_size=60), st.floats(0, 300))
-def test_fitted_text_fits(text, width):
-    letter = font(13)
-    shorter = fitted(text, width, letter)
-    assert letter.getlength(shorter) <= max(width, 0)
-    assert shorter == text or letter.getlength(text) > width
+def test_given_colours_are_drawn():
+    things = [Object("apple", Box(20, 40, 90, 90)), Object("pear", Box(120, 40, 190, 90))]
+    drawn = draw_boxes(grey(220, 120), things, colours={"apple": (255, 0, 255)})
+    assert (drawn[60, 20:22] == (255, 0, 255)).all()
+    assert of_colour(drawn, "pear")[60, 120:122].all()
 
 
-def panels(*sizes: tuple[int, int]) -> list[tuple[Panel, ...]]:
-    return [(Panel(np.full((h, w, 3), 255, np.uint8), caption=f"{w}x{h}"),) for w, h in sizes]
-
-
-def runs(line: np.ndarray) -> list[tuple[int, int]]:
-    """(first, end) of each stretch of white."""
-    white = np.concatenate([[False], (line == 255).all(axis=1), [False]])
-    edges = np.flatnonzero(white[1:] != white[:-1])
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
-def test_a_sheet_has_even_gutters_and_fills_its_width():
-    sizes = [(640, 480), (480, 640), (600, 400), (500, 500)] * 6
-    sheet = contact_sheet(panels(*sizes), title="a title", subtitle="of what", legend={"apple": 3, "banana": 4})
-    assert sheet.shape[1] == 1680
-    rows = [found for line in sheet[150::120] if len(found := [r for r in runs(line) if r[1] - r[0] > 60]) > 2]
-    assert len(rows) > 4
-    for row in rows:
-        assert row[0][0] == MARGIN
-        assert row[-1][1] == pytest.approx(1680 - MARGIN, abs=3)
-        assert {b[0] - a[1] for a, b in pairwise(row)} <= {GUTTER - 1, GUTTER, GUTTER + 1}
-    assert tuple(sheet[-1, 0]) == PAPER
-
-
-@pytest.mark.parametrize("sizes", [[(640, 480)], [(4000, 300)], [(30, 900)], [(1, 1)], [(640, 480), (5000, 20)]])
-def test_odd_sheets(sizes):
-    sheet = contact_sheet(
-        panels(*sizes), title="t" * 400, subtitle="s" * 400, legend={"n" * 90 + str(i): i for i in range(50)}
-    )
-    assert sheet.shape[1] == 1680
-    assert sheet.shape[0] < 1200
-    assert (sheet[110:] == 255).all(axis=2).any()
-
-
-def test_no_tile_no_sheet():
-    with pytest.raises(ValueError, match="at least one"):
-        contact_sheet([], title="")
-
-
-def test_a_thumbnail_takes_its_boxes_along():
-    small = thumbnail(Panel(grey(2000, 1000), (Object("a", Box(500, 100, 1000, 300)),)), largest=500)
-    assert small.image.shape == (250, 500, 3)
-    assert small.objects[0].box == Box(125, 25, 250, 75)
-
-
-def records(*kinds: tuple[int, tuple[str, ...]]) -> list[Record]:
-    box = Box(1, 1, 9, 9)
+def crowd(number: int) -> list[Object]:
+    """Small boxes in rows, nearly all of one class; a rare one among them."""
+    corners = [(10 + 24 * (i % 12), 10 + 20 * (i // 12)) for i in range(number)]
     return [
-        Record(
-            Path(f"{i:03}.jpg"), Path(f"{i:03}.xml"), tuple(Object(n, box) for n in names), Size(20, 10), orientation
-        )
-        for i, (orientation, names) in enumerate(kinds)
+        Object("rare" if i == number // 2 else "cell", Box(x, y, x + 16, y + 12)) for i, (x, y) in enumerate(corners)
     ]
 
 
-def test_the_choice_covers_classes_and_orientations():
-    common = [(1, ("milk",))] * 200
-    photos = records(*common, (6, ("milk",)), (8, ("milk",)), (1, ("apple",)), (3, ("milk", "pear")), (1, ()))
-    chosen = choose(photos, 6, seed=5)
-    assert {r.orientation for r in chosen} == {1, 3, 6, 8}
-    assert {thing.name for r in chosen for thing in r.objects} == {"milk", "apple", "pear"}
-    assert chosen == choose(photos, 6, seed=5)
-    assert chosen == sorted(chosen, key=lambda r: r.path)
-    assert len(choose(photos, 1000, seed=1)) == len(photos)
-    assert choose(photos, 2, seed=3, first=photos[7:9]) == photos[7:9]
+def tags_of(drawn: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Where tags of a colour are: what is broader than an outline."""
+    mine = (drawn == colour).all(axis=2).astype(np.uint8)
+    return cv2.morphologyEx(mine, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).astype(bool)
 
 
-@pytest.fixture
-def turned(tmp_path: Path) -> Path:
-    """Photos that can be decided, one that cannot, one without objects, one without labels."""
-    data = tmp_path / "set"
-    apple, milk = ("apple", Box(8, 10, 40, 30)), ("milk", Box(50, 20, 90, 60))
-    add_photo(data, "plain.jpg", apple, milk)
-    add_photo(data, "stored.jpg", apple, milk, orientation=6, frame="stored")
-    add_photo(data, "upright.jpg", apple, orientation=8)
-    add_photo(data, "doubtful.jpg", apple, orientation=3)
-    add_photo(data, "nothing.jpg")
-    photo(data / "unlabelled.jpg", (96, 64))
-    return data
+def test_in_a_crowd_tags_take_turns():
+    """They leave most of the picture free, and the one of another class has its name."""
+    colours = palette(["cell", "rare"])
+    drawn = draw_boxes(grey(320, 260), crowd(144), colours=colours)
+    assert 0.03 < tags_of(drawn, colours["cell"]).mean() < 0.2
+    assert tags_of(drawn, colours["rare"]).sum() > 50
+    assert (drawn == GREY).all(axis=2).mean() > 0.3
 
 
-def test_preview_writes_a_sheet_beside_the_folder(turned, cli):
-    ran = cli("preview", turned)
-    assert ran.code == 1  # one photo's frame is unknown
-    assert "5 of 5 photos, 5 boxes" in ran.out
-    assert "--frame stored" in ran.out  # how the unknown one can be settled
-    with Image.open(turned.with_name("set-preview.png")) as sheet:
-        assert sheet.size[0] == 1680
+def test_no_name_is_left_out_where_there_is_room():
+    things = crowd(144)[::6]
+    colours = palette(f"{i}" for i in range(24))
+    drawn = draw_boxes(
+        grey(640, 480),
+        [Object(name, Box(*(2 * edge for edge in thing.box))) for name, thing in zip(colours, things, strict=True)],
+        colours=colours,
+    )
+    assert min(tags_of(drawn, colour).sum() for colour in colours.values()) > 30
 
 
-def test_preview_says_in_json_what_it_drew(turned, cli, tmp_path):
-    answer = cli("preview", turned, "--json", "-o", tmp_path / "deep" / "sheet.png").json
-    assert set(answer) == {"sheet", "mode", "photos", "boxes", "tiles", "findings"}
-    notes = {Path(tile["image"]).stem: tile["notes"] for tile in answer["tiles"]}
-    assert notes == {
-        "plain": ["2 boxes"],
-        "stored": ["2 boxes, EXIF 6"],
-        "upright": ["1 box, EXIF 8"],
-        "nothing": ["no objects"],
-        "unlabelled": ["not labelled"],
+def test_a_tiny_object_is_more_than_its_outline():
+    drawn = draw_boxes(grey(400, 300), [Object("a", Box(200, 200, 208, 208))])
+    assert (drawn[202:206, 202:206] == GREY).all()
+
+
+def on_a_tag(name: str) -> np.ndarray:
+    return draw_boxes(grey(400, 200), [Object(name, Box(20, 60, 380, 180))], colours={name: (255, 255, 255)})
+
+
+@pytest.mark.parametrize("pair", ["ÄÖ", "жщ", "λπ", "őű", "ấặ", "中文", "한글", "🐶🐱", "कख", "\x01\n"])
+def test_letters_of_every_script_are_told_apart(pair):
+    """A font draws the same box for all that it lacks."""
+    one, other = map(on_a_tag, pair)
+    assert (one != other).any()
+    assert (on_a_tag("e\u0301") == on_a_tag("é")).all()
+
+
+@pytest.mark.parametrize("name", ["Ấg", "Åj", "gypsy", "中", "x"])
+def test_letters_stay_in_their_tag(name):
+    """The first and the last row of a tag are free of them."""
+    drawn = on_a_tag(name)
+    first = drawn[changed(drawn)[1]]
+    wide = int((first == 255).all(axis=1).sum())
+    assert (first[20 : 20 + wide] == 255).all()
+    assert (drawn[59, 20 : 20 + wide] == 255).all()
+    assert (first[20 + wide :] == GREY).all()
+
+
+@given(st.text("ab W…é中", max_size=60), st.floats(0, 300))
+def test_fitted_text_fits(text, width):
+    whole, shorter = line(text, 13), line(text, 13, width)
+    assert shorter.width <= max(width, 0)
+    assert shorter == whole or whole.width > width
+
+
+def written(text: str, fonts: Path, *, without: str = "") -> str:
+    """How a process writes it whose system has only these fonts, and lacks a package."""
+    hidden = f"import sys; sys.modules[{without!r}] = None"
+    code = f"{hidden}; from ssdprep.letters import line; print(ascii(line({text!r}, 20).text))"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "XDG_DATA_HOME": str(fonts),
+        "XDG_DATA_DIRS": str(fonts),
     }
-    assert Path(answer["sheet"]).is_file()
-    assert [f["code"] for f in answer["findings"] if f["severity"] == "error"] == ["ORI001"]
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return str(ast.literal_eval(done.stdout))
 
 
-def test_both_readings_of_what_is_unresolved(turned):
-    report = preview(turned, unresolved=True)
-    assert [(path.stem, notes) for path, notes in report.tiles] == [("doubtful", ("--frame stored", "--frame upright"))]
-    assert report.exit_code == 1
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system's fonts are always found")
+def test_what_no_font_has_is_written_as_code_points(tmp_path):
+    assert written("猫 cat, Ж", tmp_path) == "U+732B cat, Ж"
+    assert written("中文", tmp_path) == "U+4E2D U+6587"
+    assert written("中Ж", tmp_path, without="imgaug") == "U+4E2D U+0416"
 
 
-def test_nothing_unresolved_draws_no_sheet(tmp_path, cli):
-    pair(tmp_path / "set", "a")
-    ran = cli("preview", tmp_path / "set", "--unresolved")
-    assert (ran.code, "no sheet is drawn" in ran.out) == (0, True)
-    assert not (tmp_path / "set-preview.png").exists()
-
-
-def test_before_and_after(turned, cli, tmp_path):
-    old = tmp_path / "old"
-    shutil.copytree(turned, old)
-    assert cli("fix-exif", turned, "--frame", "upright").code == 0
-    report = preview(turned, tmp_path / "sheet.png", before=old)
-    notes = {path.stem: notes for path, notes in report.tiles}
-    reader, overlap = notes["stored"][0].split(": IoU ")
-    assert reader == "in OpenCV"
-    assert float(overlap) < 0.5
-    reader, overlap = notes["upright"][0].split(": IoU ")
-    assert reader == "in Pillow and TensorFlow"
-    assert float(overlap) < 0.5
-    assert notes["plain"] == ("in OpenCV: IoU 1.00", "in every reader: 2 boxes")
-    assert {after for _, after in notes.values()} >= {"in every reader: 1 box", "in every reader: no objects"}
-    assert report.exit_code == 0
-
-
-def test_what_keeps_its_tag_is_not_said_to_be_right_everywhere(turned, cli, tmp_path):
-    old = tmp_path / "old"
-    shutil.copytree(turned, old)
-    assert cli("fix-exif", turned, "--frame", "upright", "--images", "keep").code == 0
-    notes = {path.stem: notes for path, notes in preview(turned, before=old).tiles}
-    assert notes["stored"][1] == "in readers that apply EXIF: 2 boxes"
-    assert notes["plain"][1] == "in every reader: 2 boxes"
-
-
-def test_the_same_seed_gives_the_same_bytes(sample, tmp_path):
-    sheets = [tmp_path / f"{i}.png" for i in range(3)]
-    for sheet, seed in zip(sheets, (1, 1, 2), strict=True):
-        preview(sample / "photos", sheet, count=4, seed=seed)
-    first, second, third = (sheet.read_bytes() for sheet in sheets)
-    assert first == second != third
-
-
-def test_a_damaged_photo_is_left_out_and_said(tmp_path, cli):
-    data = tmp_path / "set"
-    for stem in "abc":
-        pair(data, stem)
-    whole = (data / "b.jpg").read_bytes()
-    (data / "b.jpg").write_bytes(whole[: len(whole) // 2])
-    annotation(data / "broken.xml").write_text("<annotation>")
-    ran = cli("preview", data, "--json")
-    assert ran.code == 1
-    assert [Path(tile["image"]).stem for tile in ran.json["tiles"]] == ["a", "c"]
-    assert [f["code"] for f in ran.json["findings"] if f["path"].endswith("b.jpg") and f["severity"] == "error"] == [
-        "IMG003"
-    ]
-
-
-def test_one_line_where_there_is_nothing_to_draw(tmp_path, cli):
-    for name in ("missing", "empty"):
-        (tmp_path / "empty").mkdir(exist_ok=True)
-        ran = cli("preview", tmp_path / name)
-        assert ran.code == 2
-        assert ran.err.startswith("error: ")
-    data = tmp_path / "set"
-    pair(data, "a")
-    (data / "a.jpg").write_bytes(b"\xff\xd8\xff")
-    assert cli("preview", data).code == 2
-    pair(tmp_path / "one", "a")
-    pair(tmp_path / "other", "b")
-    with pytest.raises(SsdprepError, match=r"is in .*other too"):
-        preview(tmp_path / "one", before=tmp_path / "other")
-
-
-def test_wrong_calls(tmp_path, cli):
-    pair(tmp_path, "a")
-    with pytest.raises(ValueError, match="count"):
-        preview(tmp_path, count=0)
-    with pytest.raises(ValueError, match="exclude"):
-        preview(tmp_path, before=tmp_path, unresolved=True)
-    ran = cli("preview", tmp_path, "--unresolved", "--before", tmp_path)
-    assert (ran.code, "--before" in ran.err) == (2, True)
-
-
-def test_real_phone_photos(real_data, tmp_path):
-    """Photos as phones leave them, without annotations: all are drawn upright, none is a fault."""
-    folder = tmp_path / "set"
-    shutil.copytree(real_data / "exif-orientation-examples", folder)
-    report = preview(folder, tmp_path / "sheet.png", count=18)
-    assert len(report.tiles) == len(scan_folder(folder).records)
-    assert report.exit_code == 0
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system's fonts are always found")
+def test_a_font_of_the_system_helps_out(tmp_path):
+    square = TTGlyphPen(None)
+    square.moveTo((0, 0))
+    for corner in ((0, 700), (700, 700), (700, 0)):
+        square.lineTo(corner)
+    square.closePath()
+    font = FontBuilder(1000)
+    font.setupGlyphOrder([".notdef", "zhong"])
+    font.setupCharacterMap({0x4E2D: "zhong"})
+    font.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "zhong": square.glyph()})
+    font.setupHorizontalMetrics({".notdef": (500, 0), "zhong": (1000, 0)})
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    font.setupOS2()
+    font.setupPost()
+    font.setupNameTable({"familyName": "Test", "styleName": "Regular"})
+    (tmp_path / "fonts").mkdir()
+    font.save(tmp_path / "fonts/wqy-zenhei.ttc")
+    assert written("中", tmp_path) == "中"
+    assert written("Ж", tmp_path) == "Ж"
+    assert written("文", tmp_path) == "U+6587"

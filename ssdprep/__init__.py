@@ -22,6 +22,7 @@ _HOME = {
     "fix_exif": "exif",
     "undo": "files",
     "audit_folder": "audit",
+    "repair_folder": "repair",
     "xml_to_csv": "formats.csv",
     "read_csv": "formats.csv",
     "split_folder": "split",

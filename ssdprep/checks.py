@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from unicodedata import normalize
 
 from ssdprep.formats.voc import base_name
 from ssdprep.orient import TOLERANCE
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
+from ssdprep.wording import counted
 
 OUTSIDE, OVERHANGS, DUPLICATE, TWO_CLASSES = "VOC016", "VOC017", "VOC018", "VOC019"
 THIN, NEAR_NAMES, OTHER_FILE = "VOC020", "VOC021", "VOC022"
+ROUNDED = "ORI003"
 
 _THIN = 2.0  # pixels; nothing narrower survives the way into a network's input
 _SLACK = 1e-3  # pixels; floats that other tools wrote
@@ -40,15 +42,24 @@ def check(record: Record) -> Iterator[Finding]:
         return
     if record.image is not None and record.filename and base_name(record.filename) != record.image.name:
         message = f"<filename> is {record.filename!r}, the photo {record.image.name!r}"
-        remedy = "nothing to do here; tools that go by <filename> do not find it"
+        remedy = f"nothing to do here; for tools that go by <filename>: `ssdprep repair --only {OTHER_FILE}`"
         yield Finding(OTHER_FILE, Severity.INFO, record.annotation, 0, message, remedy)
     sizes = frames(record)
+    if record.stored_size and sizes and record.labelled_size not in (None, *sizes):
+        yield rounded(record, sizes[0])
     seen: dict[Box, Object] = {}
     for thing in record.objects:
         yield from _place(record, thing, sizes)
         other = seen.setdefault(thing.box, thing)
         if other is not thing:
             yield _twice(record, other, thing)
+
+
+def rounded(record: Record, size: Size) -> Finding:
+    """``<size>`` is nearly that of the photo as it was labelled."""
+    message = f"<size> {record.labelled_size} is a rounding of the photo's {size}"
+    remedy = f"nothing to do here; `ssdprep fix-exif` corrects it, or `ssdprep repair --only {ROUNDED}`"
+    return Finding(ROUNDED, Severity.INFO, record.annotation or record.path, 0, message, remedy)
 
 
 def near_names(records: Iterable[Record]) -> Iterator[Finding]:
@@ -59,15 +70,25 @@ def near_names(records: Iterable[Record]) -> Iterator[Finding]:
         for thing in record.objects:
             counts[thing.name] += 1
             first.setdefault(thing.name, (record, thing))
+    for name, usual in usual_spellings(counts).items():
+        record, thing = first[name]
+        message = (
+            f"class {name!r} ({counted(counts[name], 'box')}) is nearly {usual!r} ({counted(counts[usual], 'box')})"
+        )
+        remedy = f"`ssdprep repair --only {NEAR_NAMES}` gives both the same name"
+        yield _finding(NEAR_NAMES, Severity.WARNING, record, thing, message, remedy)
+
+
+def usual_spellings(counts: Mapping[str, int], meant: Collection[str] = ()) -> dict[str, str]:
+    """Every rarer spelling of a class name, and the usual one; one that is ``meant`` comes before any other."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in counts:
         alike[re.sub(r"[\s_-]+", "", normalize("NFKC", name).casefold())].append(name)
+    spelled = {}
     for names in alike.values():
-        usual, *rarer = sorted(names, key=lambda name: (-counts[name], name))
-        for name in rarer:
-            record, thing = first[name]
-            message = f"class {name!r} ({counts[name]} boxes) is nearly {usual!r} ({counts[usual]} boxes)"
-            yield _finding(NEAR_NAMES, Severity.WARNING, record, thing, message, "give both the same name")
+        usual, *rarer = sorted(names, key=lambda name: (name not in meant, -counts[name], name))
+        spelled.update(dict.fromkeys(rarer, usual))
+    return spelled
 
 
 def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Finding]:
@@ -89,15 +110,17 @@ def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Fin
         over = max(-box.xmin, -box.ymin, box.xmax - size.width, box.ymax - size.height)
         message = f"{what} reaches {over:g} pixels over the border of the {size} photo"
         on_photo = (min(box.xmax, size.width) - max(box.xmin, 0)) * (min(box.ymax, size.height) - max(box.ymin, 0))
-        cut = "training sees it cut at the border, xml2csv writes it as it stands"
-        remedy = f"draw it again: most of it is off the photo; {cut}" if 2 * on_photo < width * height else cut
+        cut = f"`ssdprep repair --only {OVERHANGS}` cuts it; training does too, xml2csv writes it as it stands"
+        remedy = "draw it again: most of it is off the photo" if 2 * on_photo < width * height else cut
         yield _finding(OVERHANGS, Severity.WARNING, record, thing, message, remedy)
 
 
 def _twice(record: Record, other: Object, thing: Object) -> Finding:
     if other.name == thing.name:
         message = f"{_shown(thing)} is there twice, first in line {other.line}"
-        return _finding(DUPLICATE, Severity.WARNING, record, thing, message, "delete one of them")
+        return _finding(
+            DUPLICATE, Severity.WARNING, record, thing, message, f"`ssdprep repair --only {DUPLICATE}` deletes one"
+        )
     message = f"{_shown(thing)} is the very box of {other.name!r} in line {other.line}"
     return _finding(TWO_CLASSES, Severity.WARNING, record, thing, message, "keep the right class")
 

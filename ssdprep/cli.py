@@ -126,6 +126,30 @@ def audit(data: Data = Path("data"), json: Json = False, quiet: Quiet = False, d
 
 
 @app.command()
+def repair(
+    data: Data = Path("data"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="CODE", help="Cure the findings of this code; again, or A,B, for more; or all."),
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="Call a class otherwise; again for more.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Cure labels where that is safe. Without --only and --rename: say what could be cured. Can be undone."""
+    from ssdprep.repair import renames_of, repair_folder
+    from ssdprep.repair_table import repair_report
+
+    names = renames_of(rename or ())
+    report = repair_folder(data, only=only or (), renames=names, dry_run=dry_run, track=console.track)
+    console.show(report, repair_report)
+
+
+@app.command()
 def xml2csv(
     data: Data = Path("data"),
     out: Annotated[

@@ -9,7 +9,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / "docs" / "cli.md"
-VERBS = ("fix-exif", "undo", "audit", "xml2csv", "split", "augment", "tfrecord", "preview")
+VERBS = ("fix-exif", "undo", "audit", "repair", "xml2csv", "split", "augment", "tfrecord", "preview")
 MODULES = ("ssd.train", "ssd.evaluate", "ssd.predict")
 
 COMMANDS = {

@@ -195,7 +195,8 @@ def _has_area(box: Box, name: str, bndbox: Element, report: Report) -> bool:
         if low >= high:
             code = INVERTED if low > high else ZERO_AREA
             sign = "<" if low > high else "="
-            remedy = "swap them, or delete the box" if low > high else "draw the box again, or delete it"
+            cure = f"`ssdprep repair --only {code}`"
+            remedy = f"{cure} swaps them" if low > high else f"draw it again, or {cure} deletes it"
             message = f"{name!r}: {axis}max {high:g} {sign} {axis}min {low:g}"
             report(code, Severity.ERROR, bndbox.sourceline, message, remedy)
             return False
@@ -214,9 +215,15 @@ def _name(element: Element | None, line: int, report: Report) -> str:
             "an <object> without a class name",
             "give it a name, or delete the object",
         )
-    elif name != text:
+    elif name != text and element is not None:
         message = f"blanks around the class name {text!r}: read as {name!r}"
-        report(NAME_BLANKS, Severity.INFO, line, message, "nothing to do here; other tools take it for another class")
+        report(
+            NAME_BLANKS,
+            Severity.INFO,
+            element.sourceline,
+            message,
+            "nothing to do here; for other tools: `ssdprep repair --only VOC011`",
+        )
     return name
 
 
@@ -242,7 +249,8 @@ def _size(element: Element | None, report: Report) -> Size | None:
         return Size(*(round(value) for value in values if value is not None))
     line = element.sourceline if element is not None else 0
     what = "missing" if element is None else "x".join((texts.get(side) or "?").strip() for side in ("width", "height"))
-    report(NO_SIZE, Severity.INFO, line, f"<size> is {what}", "`ssdprep fix-exif` fills it in where the boxes allow it")
+    remedy = f"`ssdprep repair --only {NO_SIZE}` fills it in where the boxes allow it, and so does fix-exif"
+    report(NO_SIZE, Severity.INFO, line, f"<size> is {what}", remedy)
     return None
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
+from xml.sax.saxutils import escape
 
 from ssdprep.formats.xml_root import UTF16_MARKS, number
 from ssdprep.record import Box, Size
@@ -14,9 +15,11 @@ from ssdprep.record import Box, Size
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 # The first run of text that is neither blank nor markup: the number, wherever comments and CDATA leave it.
 _VALUE = re.compile(r"(?:\s+|<!--.*?-->|<\?.*?\?>|<!\[CDATA\[)*([^\s<\]]+)", re.DOTALL)
+_BLANKS = " \t\r\n"  # not what Python calls blank: a byte of another letter may look like one
 _FOLLOWERS = ("segmented", "object")  # what LabelImg writes after <size>
 
 Edit = tuple[int, int, str]  # first byte, byte after the last, text to put there
+Text = tuple[str, bool]  # what an element is to hold; True: it does, but for blanks at its ends
 
 
 def replace(data: bytes, size: Size | None, boxes: Sequence[Box | None]) -> bytes:
@@ -27,6 +30,39 @@ def replace(data: bytes, size: Size | None, boxes: Sequence[Box | None]) -> byte
     """
     codec = _codec(data)
     layout = _Layout(data, codec)
+    return _apply(data, _number_edits(layout, size, boxes), codec)
+
+
+def rewrite(
+    data: bytes,
+    size: Size | None,
+    boxes: Sequence[Box | None],
+    *,
+    names: Sequence[Text | None],
+    filename: str | None,
+    removed: Collection[int],
+    exact: bool,
+) -> bytes:
+    """`replace`, and other class names, another ``<filename>``, without the objects at the places ``removed``.
+
+    Sequences have one entry for each ``<object>``, None to leave it alone. exact: blanks at the ends of a name go
+    alone, letters are written as they are; else the text is written anew, and references stand for letters that the
+    file's encoding may lack. ``ValueError`` where there is no element to write to, or it holds more than text.
+    """
+    codec = _codec(data)
+    layout = _Layout(data, codec)
+    edits = _number_edits(layout, size, boxes)
+    if filename is not None:
+        edits += layout.text_edits(layout.root.child("filename"), (filename, False), exact)
+    for place, (thing, name) in enumerate(zip(layout.things, names, strict=True)):
+        if place in removed:
+            edits.append(layout.removal(thing))
+        elif name is not None:
+            edits += layout.text_edits(thing.child("name"), name, exact)
+    return _apply(data, edits, codec)
+
+
+def _number_edits(layout: _Layout, size: Size | None, boxes: Sequence[Box | None]) -> list[Edit]:
     if len(boxes) != len(layout.objects):
         raise ValueError(f"{len(boxes)} boxes for {len(layout.objects)} objects")
     edits: list[Edit] = list(layout.size_edits(size)) if size else []
@@ -35,7 +71,7 @@ def replace(data: bytes, size: Size | None, boxes: Sequence[Box | None]) -> byte
             if side not in spans:
                 raise ValueError(f"an object without {side}")
             edits += layout.value_edit(spans[side], value)
-    return _apply(data, edits, codec)
+    return edits
 
 
 def _apply(data: bytes, edits: list[Edit], codec: str) -> bytes:
@@ -90,7 +126,8 @@ class _Layout:
         except expat.ExpatError as error:
             raise ValueError(f"broken XML: {error}") from error
         self.root = self._open[0].children[0][1]
-        self.objects = [self._sides(span) for tag, span in self.root.children if tag == "object"]
+        self.things = [span for tag, span in self.root.children if tag == "object"]
+        self.objects = [self._sides(span) for span in self.things]
 
     def _prepared(self) -> expat.XMLParserType:
         name = self.codec.replace("-le", "le").replace("-be", "be")
@@ -153,6 +190,33 @@ class _Layout:
         kept = tag[:-2].rstrip()
         name = re.split(r"[\s/>]", tag[1:], maxsplit=1)[0]
         return span.first + self.unit * len(kept), span.last, f">{text}</{name}>"
+
+    def text_edits(self, span: _Span | None, text: Text, exact: bool) -> Iterator[Edit]:
+        """What to change so that an element holds a text."""
+        raw = self._cut(span.inner, span.outer) if span else ""
+        if span is None or span.children or span.last == span.outer or re.search(r"<!--|<\?", raw):
+            raise ValueError("a name is missing, or holds more than text")
+        words, only_blanks = text
+        if exact and only_blanks:
+            first = span.inner + self.unit * (len(raw) - len(raw.lstrip(_BLANKS)))
+            yield span.inner, first, ""
+            yield first + self.unit * len(raw.strip(_BLANKS)), span.outer, ""
+            return
+        words = escape(words)
+        if not exact or self.codec == "iso-8859-1":
+            words = words.encode("ascii", "xmlcharrefreplace").decode()
+        yield span.inner, span.outer, words
+
+    def removal(self, thing: _Span) -> Edit:
+        """Take an element out, and the line break and blanks before it where nothing else stands on its lines."""
+        others = [span for _, span in self.root.children]
+        before = max((span.last for span in others if span.last <= thing.first), default=self.root.inner)
+        after = min((span.first for span in others if span.first >= thing.last), default=self.root.outer)
+        lead = re.search(r"(\r\n|\r|\n)[ \t]*$", self._cut(before, thing.first))
+        tail = re.match(r"[ \t]*(?=[\r\n])", self._cut(thing.last, after))
+        if lead is None or tail is None:
+            return thing.first, thing.last, ""
+        return thing.first - self.unit * len(lead[0]), thing.last + self.unit * len(tail[0]), ""
 
     def size_edits(self, size: Size) -> Iterator[Edit]:
         """What to change so that ``<size>`` says this size."""

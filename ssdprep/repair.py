@@ -1,0 +1,276 @@
+"""The verb repair: the safe cures for labels, those that were asked for, all put in place by one transaction."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ssdprep import files, images, settled
+from ssdprep.files import Recovered
+from ssdprep.formats import voc
+from ssdprep.formats.voc_edit import edit, items
+from ssdprep.formats.xml_root import LIMIT, root_of
+from ssdprep.pairing import pair
+from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
+from ssdprep.recovery import foresee, refuse_half_done
+from ssdprep.repair_plan import CURES, RENAMED, Labelled, Plan, plan
+from ssdprep.walk import walk
+from ssdprep.wording import quoted
+
+UNPATCHABLE, NO_SUCH_CLASS = "RPR001", "RPR004"
+
+ALL = "all"
+
+
+class Count(NamedTuple):
+    """What one cure changed, or could."""
+
+    places: int
+    files: int
+
+
+class FileRepair(NamedTuple):
+    """What was done to one annotation or, in a dry run, would be."""
+
+    annotation: Path
+    counts: Mapping[str, int]  # places that each cure changed, by its code
+    diff: str = ""  # unified; of a dry run only
+
+
+@dataclass(frozen=True)
+class RepairReport(Report):
+    """What repair did or, in a dry run, would do; with nothing chosen, what it could do."""
+
+    root: Path
+    chosen: tuple[str, ...]  # codes and ``rename``; empty: nothing was asked for, and nothing done
+    counts: dict[str, Count]  # by code, or ``rename``
+    files: tuple[FileRepair, ...] = ()
+    findings: tuple[Finding, ...] = ()  # cures that were asked for and not applied
+    dry_run: bool = False
+    recovered: Recovered | None = None  # a run that had been interrupted, and what became (or would become) of it
+
+    def command(self, code: str) -> str:
+        """The command that applies one cure."""
+        return f"ssdprep repair {quoted(self.root)} --only {code}"
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
+        commands = {code: {"command": self.command(code)} for code in self.counts if code != RENAMED}
+        return {
+            "chosen": list(self.chosen),
+            "counts": {code: {**count._asdict(), **commands.get(code, {})} for code, count in self.counts.items()},
+            "dry_run": self.dry_run,
+            "recovered": self.recovered._asdict() if self.recovered else None,
+            "files": [
+                {"annotation": str(path), "counts": dict(counts), "diff": diff} for path, counts, diff in self.files
+            ],
+        }
+
+
+def repair_folder(
+    data: Path | str,
+    *,
+    only: Iterable[str] = (),
+    renames: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    track: Track = untracked,
+) -> RepairReport:
+    """Cure labels below a folder where that is safe; with nothing asked for, only count what could be cured.
+
+    only: codes of `repair_plan.CURES`, or ``all``. renames: class names and what they are to be called. dry_run:
+    change nothing, and give a unified diff of each file.
+
+    All changes are one transaction: a second run changes nothing, `ssdprep.undo` brings back every byte, and every byte
+    that is not part of a cure stays. ``<size>`` and borders go by the frame of the boxes, and only where that is known;
+    no cure changes what `orient.judge` says about a photo. What cannot be cured so stays as it is, with a finding.
+    `SsdprepError` for a code without a cure, names that cannot be, and a folder that cannot be read or holds no XML.
+    """
+    codes, names = codes_of(only), checked(renames or {})
+    root = Path(data)
+    dry = dry_run or not (codes or names)
+    recovered = foresee(root) if dry else files.recover(root)
+    # Opened before the files are read: a run that ends in between would be lost.
+    with nullcontext() if dry else files.transaction(root, "repair") as change:
+        sources = _read(root, track)
+        if not (codes or names):
+            return RepairReport(root, (), _available(root, sources), dry_run=dry_run, recovered=recovered)
+        plans = plan(root, sources, codes, names)
+        done, findings = _apply(root, change, plans, track)
+    found = (*(finding for p in plans for finding in p.findings), *findings, *_unmatched(root, sources, names))
+    chosen = (*codes, *([RENAMED] if names else []))
+    counts = {code: Count(0, 0) for code in chosen} | _counted(fixed.counts for fixed in done)
+    return RepairReport(root, chosen, counts, tuple(done), found, dry_run, recovered)
+
+
+def codes_of(only: Iterable[str]) -> tuple[str, ...]:
+    """Codes as they are asked for, in any case, several in one word: in the order of `CURES`."""
+    words = [word.strip() for text in only for word in text.split(",") if word.strip()]
+    wanted = {ALL if word.lower() == ALL else word.upper() for word in words}
+    for word in sorted(wanted - {*CURES, ALL}):
+        near = difflib.get_close_matches(word, CURES, 1)
+        is_code = re.fullmatch(r"[A-Z]{3,4}\d{3}", word)  # of VOC016 it is known what was meant
+        hint = "`ssdprep audit` names its cure" if is_code else f"did you mean {near[0]}?" if near else ""
+        known = f"{', '.join(CURES)} have one, or say {ALL}"
+        raise SsdprepError(f"no safe cure is known for {word}", f"{hint}; {known}" if hint else known)
+    return tuple(code for code in CURES if code in wanted or ALL in wanted)
+
+
+def renames_of(words: Iterable[str]) -> dict[str, str]:
+    """``OLD=NEW`` as pairs of names. `SsdprepError` for what is no such word, and for one class with two new names."""
+    names: dict[str, str] = {}
+    for word in words:
+        old, sign, new = (part.strip() for part in word.partition("="))
+        if not (old and sign and new) or names.get(old, new) != new:
+            why = "has another new name already" if old and sign and new else "is not OLD=NEW"
+            raise SsdprepError(f"--rename {word!r}: {why}", "for example --rename 'mlik=milk'")
+        names[old] = new
+    return names
+
+
+def checked(renames: Mapping[str, str]) -> dict[str, str]:
+    """The same names without those that stay. `SsdprepError` where a second run would rename what the first one did."""
+    names = {old.strip(): new.strip() for old, new in renames.items() if old.strip() != new.strip()}
+    for old, new in names.items():
+        if not (old and new):
+            raise SsdprepError("a class name is empty", "give both names: OLD=NEW")
+        if new in names:
+            message = f"{new!r} is to be renamed, and {old!r} to be called so"
+            raise SsdprepError(message, "do it in two runs, so that it is clear which comes first")
+    return names
+
+
+def _read(root: Path, track: Track) -> list[Labelled]:
+    """Every annotation that can be read, with its photo. `SsdprepError` where there is none to read."""
+    names = walk(root)
+    refuse_half_done(root)
+    if not names.annotations:
+        raise SsdprepError(f"no XML below {root}", "name the folder that holds your annotations")
+    found: dict[str, tuple[bytes, voc.Annotation]] = {}
+    for name in track(names.annotations, "Reading annotations", len(names.annotations)):
+        data = _bytes(root / name)
+        annotation = voc.parse(data)[0] if data is not None else None
+        if data is not None and annotation is not None:
+            found[name] = data, annotation
+    filenames = {name: voc.base_name(annotation.filename) for name, (_, annotation) in found.items()}
+    pairing = pair(names.photos, names.annotations, filenames)
+    sources = []
+    for name, (data, annotation) in track(found.items(), "Reading headers", len(found)):
+        photo = pairing.photo_of.get(name)
+        probe = _probe(root / photo) if photo else None
+        record = Record(
+            image=root / photo if photo else None,
+            annotation=root / name,
+            objects=annotation.objects,
+            stored_size=probe.size if probe else None,
+            orientation=probe.orientation if probe else 1,
+            labelled_size=annotation.labelled_size,
+            filename=annotation.filename,
+        )
+        sources.append(Labelled(data, items(data), record, photo is not None or name not in pairing.settled))
+    return sources
+
+
+def _bytes(path: Path) -> bytes | None:
+    """None for what is too large or cannot be opened: the audit says so."""
+    try:
+        return path.read_bytes() if path.stat().st_size <= LIMIT else None
+    except OSError:
+        return None
+
+
+def _probe(path: Path) -> images.Probe | None:
+    try:
+        return images.probe(path)
+    except (images.ImageFault, OSError):
+        return None
+
+
+def _available(root: Path, sources: Sequence[Labelled]) -> dict[str, Count]:
+    """What each cure could do, alone."""
+    counts: dict[str, Count] = {}
+    for code in CURES:
+        counts |= _counted(p.counts for p in plan(root, sources, {code}, {}))
+    return counts
+
+
+def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, Count]:
+    places: Counter[str] = Counter()
+    touched: Counter[str] = Counter()
+    for each in counts:
+        places.update(each)
+        touched.update(each.keys())
+    return {code: Count(places[code], touched[code]) for code in (*CURES, RENAMED) if places[code]}
+
+
+def _apply(
+    root: Path, change: files.Change | None, plans: Sequence[Plan], track: Track
+) -> tuple[list[FileRepair], list[Finding]]:
+    """All plans into one transaction, or into diffs; and what could not be changed exactly."""
+    work = [p for p in plans if p.counts]
+    shared = {path for path, count in Counter(p.path.resolve() for p in plans).items() if count > 1}
+    notes = settled.notes_about(Dataset(root, tuple(p.source.record for p in work)))
+    done, findings = [], []
+    fresh: dict[Path, settled.Note] = {}
+    for p in track(work, "Repairing", len(work)):
+        try:
+            if p.path.resolve() in shared:
+                raise ValueError("it is one file under several names")
+            note = _note(root, p, notes)
+            data = edit(p.source.data, p.items, size=p.size, filename=p.filename)
+            if p.path.read_bytes() != p.source.data:
+                raise ValueError("it was changed meanwhile; run the same command again")
+        except (ValueError, OSError) as error:
+            remedy = "edit it by hand, or label the photo again in LabelImg"
+            findings.append(Finding(UNPATCHABLE, Severity.ERROR, p.path, 0, f"left as it is: {error}", remedy))
+            continue
+        done.append(FileRepair(p.path, p.counts, "" if change else _diff(root, p, data)))
+        if change is not None:
+            change.replace(p.path, data)
+        if note is not None:
+            fresh[p.path] = note | {"annotation": hashlib.sha256(data).hexdigest()}
+    if change is not None and settled.are_new(root, fresh):
+        change.replace(settled.place(root), settled.merged(root, fresh))
+    return done, findings
+
+
+def _note(root: Path, p: Plan, notes: settled.Notes) -> settled.Note | None:
+    """What fix-exif noted about an annotation and still holds: it goes by its bytes, which are to change."""
+    record = p.source.record
+    note = settled.note_about(record, notes)
+    if note is None or record.stored_size is None or not settled.holds(note, record):
+        return None
+    if settled.read(root).get(p.path.relative_to(root).as_posix()) != note:
+        raise ValueError("fix-exif settled its frame in another folder, above or below; run this on that one")
+    return note
+
+
+def _unmatched(root: Path, sources: Sequence[Labelled], renames: Mapping[str, str]) -> Iterator[Finding]:
+    """Class names that were to be renamed and that no box has; not those that an earlier run renamed."""
+    names = {item.name.strip() for source in sources for item in source.items if item}
+    for old, new in renames.items():
+        if old not in names and new not in names:
+            near = difflib.get_close_matches(old, names, 1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(map(repr, sorted(names)[:8]))}"
+            yield Finding(NO_SUCH_CLASS, Severity.WARNING, root, 0, f"no box is called {old!r}: not renamed", remedy)
+
+
+def _diff(root: Path, p: Plan, data: bytes) -> str:
+    """What changes in a file, as ``diff -u`` shows it."""
+    name = p.path.relative_to(root).as_posix()
+    old, new = (_lines(text) for text in (p.source.data, data))
+    lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", lineterm="")
+    return "\n".join(lines) + "\n"
+
+
+def _lines(data: bytes) -> list[str]:
+    """The lines of an annotation, in the encoding that it is read in."""
+    root = root_of(data, lambda *_: None)
+    encoding = root.getroottree().docinfo.encoding if root is not None else "utf-8"
+    return data.decode(encoding or "utf-8", "replace").removeprefix("\ufeff").splitlines()

@@ -1,0 +1,78 @@
+"""How the report of repair looks on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ssdprep.console import Next
+from ssdprep.wording import counted, quoted
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+    from ssdprep.repair import RepairReport
+
+_COLOUR = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def repair_report(report: RepairReport) -> Iterator[RenderableType | Next]:
+    """What could be cured and by which command; or what was, or in a dry run the difference in each file."""
+    from rich.text import Text
+
+    from ssdprep.repair_plan import CURES
+
+    data = quoted(report.root)
+    if not report.chosen:
+        yield from _offer(report)
+        return
+    for fixed in report.files:
+        if fixed.diff:
+            yield _Diff(fixed.diff)
+    dry = ", a dry run: nothing is changed" if report.dry_run else ""
+    changed = f"{counted(len(report.files), 'annotation')} changed" if report.files else "nothing to do"
+    yield Text.assemble(("repair   ", "bold"), changed.replace("changed", "would be changed" if dry else "changed"))
+    for code, count in report.counts.items():
+        what = CURES.get(code, "gives classes another name")
+        places = f"{count.places:,} in {counted(count.files, 'file')}" if count.places else "none"
+        yield Text.assemble("  ", (f"{code:<6}", "bold"), f"  {what}: {places}")
+    if report.recovered:
+        ending = "completed" if report.recovered.forward else "taken back"
+        tense = "would be" if report.dry_run else "was"
+        yield Text(f"before   a run that was interrupted ({report.recovered.when}) {tense} {ending}", style="yellow")
+    if report.files and not report.dry_run:
+        yield Text.assemble(("undo:    ", "dim"), (f"ssdprep undo {data}", "cyan"))
+    yield Next(f"ssdprep audit {data}")
+
+
+def _offer(report: RepairReport) -> Iterator[RenderableType | Next]:
+    from rich.text import Text
+
+    from ssdprep.repair_plan import CURES
+
+    what = "can be cured without you; nothing is changed yet" if report.counts else "nothing that has a safe cure"
+    yield Text.assemble(("repair   ", "bold"), what)
+    for code, count in report.counts.items():
+        places = f"{count.places:,} in {counted(count.files, 'file')}"
+        yield Text.assemble("  ", (code, "bold"), f"  {CURES[code]}: {places}")
+        yield Text.assemble("          ", (report.command(code), "cyan"))
+    data = quoted(report.root)
+    yield Next(f"ssdprep repair {data} --only all --dry-run" if report.counts else f"ssdprep audit {data}")
+
+
+class _Diff:
+    """A unified diff: coloured and wrapped on a terminal, to the letter in a pipe."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+        from rich.text import Text
+
+        for line in self.text.splitlines():
+            shown = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
+            if console.is_terminal:
+                yield Text(shown, style="bold" if line[:3] in ("+++", "---") else _COLOUR.get(line[:1], "dim"))
+            else:
+                yield Segment(shown + "\n")

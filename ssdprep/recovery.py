@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,18 +45,23 @@ def recover(root: Path) -> Recovered | None:
         return recovered
 
 
-def refuse_half_done(root: Path) -> None:
+def refuse_half_done(root: Path, below: Iterable[Path] = ()) -> None:
     """`SsdprepError` where some files are new and others old: a run was cut off while it moved them into place.
 
     For those who only read, and so recover nothing. Before a run is committed all files are old, and may be read.
+    The run may have been one on a folder that holds ``root``, or on one of ``below``.
     """
-    for run in _pending(Path(root).resolve()):
-        if run.mark in (Mark.COMMITTED, Mark.BACKWARD):
-            data = shlex.quote(str(root))
-            message = (
-                f"{run.verb} of {run.when} was cut off in {root}, or is still at work: some files are new, some old"
-            )
-            raise SsdprepError(message, f"ssdprep fix-exif {data}, or ssdprep undo {data}: either settles it")
+    whole = Path(root).resolve()
+    for folder in dict.fromkeys((whole, *whole.parents, *(path.resolve() for path in below))):
+        for run in _pending(folder):
+            if run.mark in (Mark.COMMITTED, Mark.BACKWARD):
+                place = root if folder == whole else folder
+                message = (
+                    f"{run.verb} of {run.when} was cut off in {place}, or is still at work: "
+                    "some files are new, some old"
+                )
+                data = shlex.quote(str(place))
+                raise SsdprepError(message, f"ssdprep fix-exif {data}, or ssdprep undo {data}: either settles it")
 
 
 def foresee(root: Path) -> Recovered | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ssdprep.checks import check, near_names
 from ssdprep.faults import WRONG_ORIENTATION as WRONG_ORIENTATION
@@ -34,7 +35,7 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     """
     root = Path(root)
     names = walk(root)
-    refuse_half_done(root)
+    refuse_half_done(root, {(root / name).parent for name in (*names.photos, *names.annotations)})
     if not (names.photos or names.annotations or names.findings):
         raise SsdprepError(f"no photos and no XML below {root}", "name the folder that holds your photos")
     annotations = _read_all(root, names.annotations, track, jobs)
@@ -113,11 +114,20 @@ def _pairing_findings(root: Path, names: Names, pairing: Pairing) -> Iterator[Fi
     """Photos without annotation, annotations without photo, and those that are one too many."""
     for annotation, photo in pairing.second.items():
         message = f"a second annotation of {photo}, which has another: not read"
-        yield Finding(SECOND, Severity.ERROR, root / annotation, 0, message, "keep the right one, delete the other")
+        yield Finding(
+            SECOND,
+            Severity.ERROR,
+            root / annotation,
+            0,
+            message,
+            "keep the right one, move the other out of the folder",
+        )
     for photo, rivals in pairing.rivals.items():
         claimants = [*rivals, *(name for name, photos in pairing.ambiguous.items() if photo in photos)]
         message = f"several annotations claim it: {', '.join(claimants)}"
-        yield Finding(SECOND, Severity.ERROR, root / photo, 0, message, "keep the right one, delete the others")
+        yield Finding(
+            SECOND, Severity.ERROR, root / photo, 0, message, "keep the right one, move the others out of the folder"
+        )
     for annotation, photos in pairing.ambiguous.items():
         message = f"may belong to any of {', '.join(photos[:4])}{' ...' if len(photos) > 4 else ''}"
         remedy = "put it beside its photo, under the same name, and take the others away"
@@ -136,10 +146,16 @@ def _lonely(root: Path, names: Names, pairing: Pairing) -> Iterator[Finding]:
             yield Finding(ONE_KIND, Severity.WARNING, root, 0, message, remedy)
         return
     settled = pairing.settled
+    stems: dict[str, list[str]] = defaultdict(list)
+    for photo in names.photos:
+        stems[folded(PurePosixPath(photo).stem)].append(photo)
     for annotation in names.annotations:
         if annotation not in settled:
             message = "no photo belongs to it, neither by its own name nor by <filename>"
-            yield Finding(NO_PHOTO, Severity.ERROR, root / annotation, 0, message, "bring the photo back, or delete it")
+            if namesakes := stems.get(folded(PurePosixPath(annotation).stem)):
+                message = f"no photo belongs to it: {namesakes[0]} has another annotation"
+            remedy = "bring its photo back, or move it out of the folder"
+            yield Finding(NO_PHOTO, Severity.ERROR, root / annotation, 0, message, remedy)
     paired = {*pairing.photo_of.values(), *pairing.withheld}
     for photo in names.photos:
         if photo not in paired:

@@ -468,6 +468,13 @@ def test_who_only_reads_refuses_what_was_left_half_done(tmp_path, cli, monkeypat
         assert ran.code == 2, verb
         assert "was cut off in my photos" in ran.err
         assert "ssdprep fix-exif 'my photos', or ssdprep undo 'my photos'" in ran.err
+    (data / "sub").mkdir()
+    (data / "sub/c.xml").write_text("<annotation/>")
+    for place in (tmp_path, data / "sub"):  # a folder that holds the half-done one, and one in it
+        ran = cli("audit", place)
+        assert ran.code == 2
+        assert f"ssdprep undo '{data}': either settles it" in ran.err
+    shutil.rmtree(data / "sub")
     assert contents(tmp_path, hidden=True) == left
     assert cli("undo", data).code == 0
     assert contents(data) == before

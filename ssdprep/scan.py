@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from posixpath import dirname
 
 from ssdprep.checks import check, near_names
 from ssdprep.faults import WRONG_ORIENTATION as WRONG_ORIENTATION
@@ -35,7 +36,7 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     """
     root = Path(root)
     names = walk(root)
-    refuse_half_done(root, {(root / name).parent for name in (*names.photos, *names.annotations)})
+    refuse_half_done(root, (root / folder for folder in {dirname(name) for name in names.photos + names.annotations}))
     if not (names.photos or names.annotations or names.findings):
         raise SsdprepError(f"no photos and no XML below {root}", "name the folder that holds your photos")
     annotations = _read_all(root, names.annotations, track, jobs)

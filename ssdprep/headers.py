@@ -59,20 +59,23 @@ def _pixels(path: Path, probe: images.Probe) -> Iterator[Finding]:
         yield Finding(faults.GREYSCALE, Severity.INFO, path, 0, message, remedy)
     severity, remedy = Severity.INFO, "nothing to do here; saved as 8-bit RGB, every reader sees the same"
     if probe.mode == "CMYK":
-        severity, what = Severity.WARNING, "CMYK, the colours of print: readers disagree on them, TensorFlow refuses it"
+        severity, what = (
+            Severity.WARNING,
+            "in CMYK, the colours of print: readers disagree on them, and TensorFlow refuses them",
+        )
         remedy = "save it as RGB with an image editor"
     elif probe.depth > 8:
-        what = f"{probe.depth} bits a channel: scaled to 8"
+        what = f"of {probe.depth} bits a channel: scaled to 8"
     elif probe.mode in {"P", "PA"} and probe.format != "GIF":  # a GIF is nothing else
-        what = "a palette: read as RGB"
+        what = "of a palette: read as RGB"
     elif probe.mode in {"LA", "RGBA", "RGBa", "La"}:
-        what = "a transparent layer: laid over white, other readers take black or whatever lies beneath"
+        what = "with transparency: laid over white; other readers take black, or what lies beneath"
     else:
         what = ""
     if what:
-        yield Finding(faults.NOT_RGB, severity, path, 0, f"the pixels are no plain RGB: {what}", remedy)
+        yield Finding(faults.NOT_RGB, severity, path, 0, f"pixels {what}", remedy)
     if probe.several:
-        message = f"an animation, or several pages: of this {probe.format}, only the first picture is read"
+        message = f"this {probe.format} holds several pictures (an animation, or pages): only the first is read"
         remedy = "nothing to do, if the first is the one that was labelled; else save that one alone"
         yield Finding(faults.SEVERAL_PICTURES, Severity.INFO, path, 0, message, remedy)
 

@@ -72,7 +72,11 @@ def _sort_in(names: Names, root: Path, real_root: str, relative: str, entry: os.
         return
     problem = _bad_name(root, relative) or (_bad_link(root, real_root, relative) if linked else None)
     if problem is None and kind is not None and not entry.is_file():
-        problem = _no_file(root / relative, "this is no file" if not entry.is_dir() else "this is a folder, not a file")
+        if entry.is_dir():
+            problem = _no_file(root / relative, "a folder with the name of a file: left out", "rename it")
+        else:
+            message = "a pipe, a socket or a device, no file: left out"
+            problem = _no_file(root / relative, message, "take it out of the folder")
     if problem is not None:
         names.findings.append(problem)
     elif kind is not None:
@@ -130,5 +134,5 @@ def _bad_link(root: Path, real_root: str, relative: str) -> Finding | None:
     return Finding(LINK, Severity.INFO, path, 0, message, "nothing to do")
 
 
-def _no_file(path: Path, message: str) -> Finding:
-    return Finding(NO_FILE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
+def _no_file(path: Path, message: str, remedy: str = "make it readable, or take it out of the folder") -> Finding:
+    return Finding(NO_FILE, Severity.ERROR, path, 0, message, remedy)

@@ -18,6 +18,7 @@ INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX = "VOC003", "VOC004", "VOC005", 
 NAME_BLANKS, NO_SIZE, FOREIGN_PATH, FLAG, UNREADABLE = "VOC011", "VOC012", "VOC013", "VOC014", "VOC015"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
+_SHOWN = 24  # characters of a text that is no number
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -185,7 +186,9 @@ def _box(bndbox: Element | None, line: int, report: Report) -> Box | None:
         return Box(*values)  # type: ignore[arg-type]
     for side, value in zip(_SIDES, values, strict=True):
         if value is None:
-            message = f"{side} is {texts[side]!r}, not a number" if texts.get(side) else f"{side} is missing"
+            text = (texts.get(side) or "").strip()
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            message = f"{side} is {shown!r}, not a number of pixels" if text else f"{side} is missing"
             report(NO_NUMBER, Severity.ERROR, bndbox.sourceline, message, "draw the box again, or delete the object")
     return None
 
@@ -245,7 +248,7 @@ def _size(element: Element | None, report: Report) -> Size | None:
     for child in () if element is None else element:
         texts.setdefault(child.tag.lower(), child.text)
     values = [number(texts.get(side)) for side in ("width", "height")]
-    if all(value is not None and 1 <= value < 2**31 for value in values):
+    if all(value is not None and value >= 1 for value in values):
         return Size(*(round(value) for value in values if value is not None))
     line = element.sourceline if element is not None else 0
     what = "missing" if element is None else "x".join((texts.get(side) or "?").strip() for side in ("width", "height"))

@@ -16,6 +16,7 @@ from ssdprep.record import Severity
 BROKEN, OTHER_ROOT, ENTITIES, ENCODING, ROOT_CASE = "VOC001", "VOC002", "VOC008", "VOC009", "VOC010"
 PARTS, MISPLACED = "VOC023", "VOC024"
 LIMIT = 64 * 2**20  # bytes; the largest real annotations are a thousand times smaller
+_LARGEST = 2**31
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 Element = Any  # lxml's stubs lag behind lxml
@@ -23,19 +24,25 @@ Report = Callable[[str, Severity, int, str, str], None]  # takes code, severity,
 
 _RESTORE = "restore it from a backup or label the photo again; LabelImg would show no boxes and save over what is left"
 _SEVERAL_ROOTS = "the XML goes on after the end of its root: several roots, or the rest of a longer file"
-_ONE_ROOT = "put all <object>s into one <annotation>, and delete what follows its end"
+_ENTITIES = "uses entities: refused, they can reach outside the file and fill the memory"
+_BARE = "broken XML: a bare & in the text"
+_CURES = {
+    _SEVERAL_ROOTS: "put all <object>s into one <annotation>, and delete what follows its end",
+    _ENTITIES: "write the text itself instead of &name;, and delete the <!DOCTYPE>",
+    _BARE: "write &amp; instead of &",
+}
 _REPLACE = "replace it by the annotation, or take it out of the folder"
 
 
 def number(text: str | None) -> float | None:
-    """A finite number as annotations write it, or None."""
+    """A finite number as annotations write it, or None. One that no image's side can reach is none."""
     if not text or "_" in text:  # float() takes 1_000, no other reader does
         return None
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if math.isfinite(value) and abs(value) < _LARGEST else None
 
 
 def root_of(data: bytes, report: Report) -> Element | None:
@@ -47,8 +54,7 @@ def root_of(data: bytes, report: Report) -> Element | None:
     if root is None:
         return None
     if root.getroottree().docinfo.doctype and _has_entities(root):
-        remedy = "write the text itself instead of &name;, and delete the <!DOCTYPE>"
-        report(ENTITIES, Severity.ERROR, 1, "uses entities: refused, they can reach outside the file", remedy)
+        report(ENTITIES, Severity.ERROR, 1, _ENTITIES, _CURES[_ENTITIES])
         return None
     if "{" in root.tag or b"xmlns" in data:
         for element in root.iter("{*}*"):
@@ -92,7 +98,8 @@ def _parsed(data: bytes, report: Report) -> Element | None:
         root = etree.fromstring(data, _parser(codec))
     except etree.XMLSyntaxError as second:
         line, message = _diagnosis(data, first if codec == "utf-8" else second)
-        report(BROKEN, Severity.ERROR, line, message, _ONE_ROOT if message == _SEVERAL_ROOTS else _RESTORE)
+        code = ENTITIES if message == _ENTITIES else BROKEN
+        report(code, Severity.ERROR, line, message, _CURES.get(message, _RESTORE))
         return None
     message = f"its encoding is not what it says: read as {codec}"
     report(ENCODING, Severity.WARNING, 1, message, "check the class names; save the file as UTF-8")
@@ -133,9 +140,14 @@ def _diagnosis(data: bytes, error: etree.XMLSyntaxError) -> tuple[int, str]:
     if not data.strip():
         return 0, "the file is empty"
     detail = re.sub(r", line \d+, column \d+$", "", " ".join((error.msg or "").split()))
+    if "amplification" in detail or re.match("Entity '|.*entity reference loop", detail):
+        return error.lineno or 0, _ENTITIES
+    if "xmlParseEntityRef" in detail:
+        return error.lineno or 0, _BARE
     if "Extra content at the end" in detail and data.lstrip()[:1] == b"<":
         return error.lineno or 0, _SEVERAL_ROOTS
-    cut = "Premature end of data" in detail
+    text = data.strip(b" \t\r\n\0")
+    cut = "Premature end of data" in detail or (text.startswith(b"<") and not text.endswith(b">"))
     return error.lineno or 0, ("the XML is cut short: " if cut else "broken XML: ") + (detail or "unreadable")
 
 

@@ -48,7 +48,7 @@ def told(line: Epoch, epochs: int, better: bool, left: float) -> str:
     return (
         f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
         f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
-        f"{clock(left):>7}"
+        f"{clock(left):>8}"
     )
 
 

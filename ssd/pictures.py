@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ from ssdprep.record import Box, Object
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
     from ssd.history import Epoch
+    from ssdprep.palette import Colour
     from ssdprep.sheets import Panel
 
 MOST = 20  # boxes on one photo: an untrained detector finds hundreds, which hide it and each other
@@ -23,6 +25,11 @@ INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"
 
 def curves(history: Sequence[Epoch], path: Path) -> None:
     """Loss and validation AP over the epochs, as PNG; the epoch that was kept is marked."""
+    curves_figure(history).savefig(path)
+
+
+def curves_figure(history: Sequence[Epoch]) -> Figure:
+    """What `curves` saves."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -31,25 +38,26 @@ def curves(history: Sequence[Epoch], path: Path) -> None:
     figure = Figure(figsize=(9, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     loss, found = figure.subplots(1, 2)
-    loss.plot(epochs, [line.loss for line in history], color=INK, label="loss")
-    loss.plot(epochs, [line.class_loss for line in history], color=CLASS, label="class")
-    loss.plot(epochs, [line.box_loss for line in history], color=BOXES, label="box")
+    dot = "o" if len(history) == 1 else None  # a line of one point cannot be seen
+    loss.plot(epochs, [line.loss for line in history], color=INK, marker=dot, label="loss")
+    loss.plot(epochs, [line.class_loss for line in history], color=CLASS, marker=dot, label="class")
+    loss.plot(epochs, [line.box_loss for line in history], color=BOXES, marker=dot, label="box")
     loss.set(title="training loss", ylim=(0, None))
     best = max(history, key=lambda line: line.rank)
-    found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, label="AP50")
-    found.plot(epochs, [line.val_AP for line in history], color=CLASS, label="AP")
+    found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, marker=dot, label="AP50")
+    found.plot(epochs, [line.val_AP for line in history], color=CLASS, marker=dot, label="AP")
     found.plot([best.epoch], [best.val_AP50], "o", color=GOOD, label=f"kept: epoch {best.epoch}, {best.val_AP50:.3f}")
     found.set(title="on validation photos", ylim=(0, 1.02))
     freed = next((b.epoch - 0.5 for a, b in pairwise(history) if a.stage != b.stage), None)
     for axes in (loss, found):
         if freed:
             axes.axvline(freed, color="#afb8c1", linestyle=":", label="backbone freed" if axes is loss else None)
-        axes.set_xlabel("epoch")
+        axes.set(xlabel="epoch", xlim=(0.5, epochs[-1] + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)  # off the curves
-    figure.savefig(path)
+    return figure
 
 
 def found_objects(run: Run, rows: np.ndarray, threshold: float) -> tuple[tuple[Object, ...], tuple[float, ...]]:
@@ -68,16 +76,16 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, 
     """A contact sheet of photos, each twice: left its labels, right what the run finds, from ``threshold`` on."""
     from ssdprep.files import write_new
     from ssdprep.images import encode_jpeg
+    from ssdprep.palette import palette
     from ssdprep.sheets import contact_sheet
 
     chosen = examples[:: max(1, len(examples) // count)][:count]
-    tiles = []
+    tiles, colours = [], palette(run.labels.names)
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
         image, name = example.image(), Path(example.source).name
         objects, scores = found_objects(run, rows, threshold)
-        note = f"found{', ' * (len(objects) > MOST)}{best_part(len(objects), MOST)}"
-        found = panel(image, objects[:MOST], scores[:MOST], "", note)
-        tiles.append((panel(image, labelled(run, example), None, name, "labels"), found))
+        found = found_panel(image, objects, scores, "", "found", colours=colours)
+        tiles.append((panel(image, labelled(run, example), None, name, "labels", colours=colours), found))
     title = f"{run.config.name}: labels, and what it finds from score {threshold:g} on"
     write_new(path, encode_jpeg(contact_sheet(tiles, title=title, row=360), quality=90))
 
@@ -89,12 +97,34 @@ def labelled(run: Run, example: Example) -> tuple[Object, ...]:
     return tuple(Object(run.labels.name_of(i), Box(*box)) for i, box in zip(example.ids.tolist(), corners, strict=True))
 
 
+def found_panel(
+    image: np.ndarray,
+    objects: tuple[Object, ...],
+    scores: tuple[float, ...],
+    caption: str,
+    note: str = "",
+    *,
+    most: int = MOST,
+    colours: Mapping[str, Colour] | None = None,
+) -> Panel:
+    """A photo with the best of what was found on it, best first; its note says how many more there were."""
+    few = min(most, MOST)
+    notes = [note, best_part(len(objects), few)] if objects else [f"{note} nothing".lstrip()]
+    return panel(image, objects[:few], scores[:few], caption, ", ".join(filter(None, notes)), colours=colours)
+
+
 def panel(
-    image: np.ndarray, objects: tuple[Object, ...], scores: tuple[float, ...] | None, caption: str, note: str = ""
+    image: np.ndarray,
+    objects: tuple[Object, ...],
+    scores: tuple[float, ...] | None,
+    caption: str,
+    note: str = "",
+    *,
+    colours: Mapping[str, Colour] | None = None,
 ) -> Panel:
     """A photo for a contact sheet, its boxes drawn at the sheet's size: lines shrunk with the photo would fade."""
     from ssdprep.draw import draw_boxes
     from ssdprep.sheets import Panel, thumbnail
 
     small = thumbnail(Panel(image, objects))
-    return Panel(draw_boxes(small.image, small.objects, scores=scores), (), caption, note)
+    return Panel(draw_boxes(small.image, small.objects, scores=scores, colours=colours), (), caption, note)

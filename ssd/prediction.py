@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from ssd.drawings import clear, write_drawing
-from ssd.pictures import MOST, best_part, found_objects, panel
+from ssd.pictures import MOST, found_objects, found_panel
 from ssd.pipeline import Example
 from ssd.run import Run
 from ssdprep import images
 from ssdprep.derived import damage, unique
 from ssdprep.draw import draw_boxes
+from ssdprep.palette import palette
 from ssdprep.record import Finding, Object, Severity, SsdprepError, Track, untracked
 from ssdprep.sheets import contact_sheet
 from ssdprep.walk import walk
@@ -89,6 +90,8 @@ def predict_photos(
     photo that cannot be read becomes a finding. Raises `SsdprepError` where there is no run, no photo at all, or
     something else in ``out``.
     """
+    if most < 1:
+        raise ValueError(f"most must be at least 1, not {most}")
     detector = Run.load(run)
     paths = _photos_in(photos)
     if out.resolve() in {path.resolve().parent for path in paths}:
@@ -96,6 +99,7 @@ def predict_photos(
     clear(out)
     taken = {Path(SHEET).stem, *(path.stem.casefold() for path in (out.iterdir() if out.is_dir() else ()))}
     predictions, findings, tiles = [], [], []
+    colours = palette(detector.labels.names)
     for seen in track(_look(detector, paths, threshold), "Finding objects", len(paths)):
         if isinstance(seen, Finding):
             findings.append(seen)
@@ -105,13 +109,11 @@ def predict_photos(
         objects, scores = found_objects(detector, rows, threshold)
         drawn = out / f"{unique([path.stem], taken)[0]}.jpg"
         prediction = Prediction(path, objects, scores, drawn, min(most, len(objects)))
-        picture = draw_boxes(image, objects[:most], scores=scores[:most])
+        picture = draw_boxes(image, objects[:most], scores=scores[:most], colours=colours)
         write_drawing(drawn, images.encode_jpeg(picture, quality=90), **{**prediction.to_dict(), "drawn": drawn.name})
         predictions.append(prediction)
         if len(tiles) < ON_SHEET:
-            few = min(most, MOST)
-            note = best_part(len(objects), few)
-            tiles.append((panel(image, objects[:few], scores[:few], path.name, note),))
+            tiles.append((found_panel(image, objects, scores, path.name, most=most, colours=colours),))
     if len(tiles) > 1:
         title = f"{run.name}: found, from score {threshold:g} on"
         write_drawing(out / SHEET, images.encode_jpeg(contact_sheet(tiles, title=title, row=320), quality=90))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ssd.messages import clock
+from ssdprep.console import Next
 from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ssd.trainer import Trained
 
 
-def train_report(report: Trained) -> Iterator[RenderableType]:
+def train_report(report: Trained) -> Iterator[RenderableType | Next]:
     """The epoch that was kept, and where everything is."""
     from rich.text import Text
 
@@ -29,7 +30,7 @@ def train_report(report: Trained) -> Iterator[RenderableType]:
     )
     yield f"  {run}/curves.png      loss and AP over the epochs"
     yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
-    yield Text.assemble(("next: ", "bold"), f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
+    yield Next(f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
 
 
 def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import numpy as np
 import pytest
 from conftest import run
 
+from ssdprep.draw import draw_boxes
+from ssdprep.images import read_upright
+from ssdprep.record import Box, Object
+
 SIDE = ("--preset", "mobilenet_v2_035_ssd_224", "--weights", "none", "--batch", "4")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory, sample) -> Path:
-    """Twenty of the sample's photos whose frame is certain, split."""
+    """Twenty of the sample's photos whose frame is certain, split; and one without annotation."""
     folder = tmp_path_factory.mktemp("photos") / "set"
     whole = folder.with_name("whole")
     shutil.copytree(sample / "photos", whole)
@@ -26,6 +31,7 @@ def photos(tmp_path_factory, sample) -> Path:
         for part in whole.glob(annotation.stem + ".*"):
             shutil.copy2(part, folder)
     assert run("ssdprep", "split", folder, "--val", "0.2", "--test", "0.2").code in (0, 1)
+    shutil.copy2(max(folder.glob("*.jpg")), folder / "zz-unlabelled.jpg")
     return folder
 
 
@@ -35,6 +41,7 @@ def trained(photos) -> Path:
     done = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", folder, "--json")
     assert done.code == 0, done.err
     (folder / "answer.json").write_text(done.out)
+    (folder / "said.txt").write_text(done.err)
     return folder
 
 
@@ -51,6 +58,12 @@ def test_training_leaves_a_run(trained):
     assert {"model.keras", "config.json", "history.csv", "curves.png", "validation.jpg"} <= {
         p.name for p in trained.iterdir()
     }
+
+
+def test_what_is_left_out_is_said_before_training(trained):
+    before, _, after = (trained / "said.txt").read_text().partition("epoch   stage")
+    assert "left out: 1 photo (1 x PAIR" in before
+    assert "2/2" in after
 
 
 def test_the_same_seed_trains_the_same(photos, trained, tmp_path):
@@ -157,3 +170,81 @@ def test_a_damaged_photo_is_named_and_the_rest_goes_on(photos, trained, tmp_path
     assert done.code == 1
     assert [f["path"] for f in done.json["findings"]] == [str(broken)]
     assert [p["image"] for p in done.json["photos"]] == [str(whole)]
+
+
+def relabelled(photos: Path, folder: Path, change) -> Path:
+    shutil.copytree(photos, folder)
+    for annotation in folder.glob("*.xml"):
+        annotation.write_text(change(annotation.read_text()))
+    return folder
+
+
+def test_data_with_other_classes_is_named_with_the_detectors_own(photos, trained, tmp_path):
+    def to_animals(text: str) -> str:
+        return text.replace(">apple<", ">cat<").replace(">banana<", ">dog<").replace(">milk carton<", ">cow<")
+
+    done = run("ssd.evaluate", trained, relabelled(photos, tmp_path / "animals", to_animals))
+    assert done.code == 2
+    assert "this detector knows only apple, banana, milk carton;" in done.err
+    assert "has cat, cow, dog" in done.err
+    assert "python -m ssd.train" in done.err
+    mixed = relabelled(photos, tmp_path / "mixed", lambda text: text.replace(">apple<", ">cat<"))
+    done = run("ssd.evaluate", trained, mixed)
+    assert done.code == 2
+    assert "has banana, cat, milk carton; it does not know cat\n" in done.err
+
+
+def test_nothing_can_be_measured_without_boxes(photos, trained, tmp_path):
+    bare = relabelled(photos, tmp_path / "bare", lambda text: re.sub(r"(?s)\s*<object>.*</object>", "", text))
+    done = run("ssd.evaluate", trained, bare)
+    assert done.code == 2
+    assert "no photo has a box, so nothing can be measured" in done.err
+    assert "try: " in done.err
+
+
+def test_paths_that_do_not_exist(photos, trained, tmp_path):
+    done = run("ssd.predict", trained, "nosuch.jpg", cwd=tmp_path)
+    assert done.code == 2
+    assert "nosuch.jpg does not exist" in done.err
+    assert list(tmp_path.iterdir()) == []
+    there = next(photos.glob("*.jpg"))
+    done = run("ssd.predict", trained, "nosuch.jpg", there, "--json", cwd=tmp_path)
+    assert done.code == 1
+    assert [f["path"] for f in done.json["findings"]] == ["nosuch.jpg"]
+    assert [p["image"] for p in done.json["photos"]] == [str(there)]
+
+
+def test_predictions_hold_one_runs_drawings_and_no_more_boxes_than_asked(photos, trained, tmp_path):
+    images, out = sorted(photos.glob("*.jpg")), tmp_path / "drawn"
+    done = run("ssd.predict", trained, *images[:3], "--threshold", "0", "--out", out)
+    assert done.code == 0, done.err
+    assert "drawn: best 20 of 100" in " ".join(done.out.split())
+    assert {p.name for p in out.iterdir()} == {*(i.name for i in images[:3]), "contact_sheet.jpg", "predictions.jsonl"}
+    done = run("ssd.predict", trained, images[3], "--threshold", "0", "--most", "1", "--out", out, "--json")
+    assert {p.name for p in out.iterdir()} == {images[3].name, "predictions.jsonl"}
+    (photo,) = done.json["photos"]
+    assert photo["boxes_drawn"] == 1 < len(photo["objects"])
+    best = photo["objects"][0]
+    thing = Object(best["name"], Box(*(best[edge] for edge in Box._fields)))
+    expected = draw_boxes(read_upright(images[3]), [thing], scores=[best["score"]])
+    drawn = read_upright(out / images[3].name)
+    assert np.abs(drawn.astype(int) - expected).mean() < 3  # JPEG
+    (out / "notes.txt").write_text("mine")
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    done = run("ssd.predict", trained, images[4], "--out", out)
+    assert done.code == 2
+    assert "did not draw: notes.txt" in done.err
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("ssd.train", "[default: runs/NAME-OF-DATA]"),
+        ("ssd.evaluate", "[default: (test where there is one, else all)]"),
+        ("ssd.predict", "[default: predictions]"),
+    ],
+)
+def test_help_says_every_default(module, said):
+    done = run(module, "--help", env={"COLUMNS": "160", "TERMINAL_WIDTH": "160", "NO_COLOR": "1", "TERM": "dumb"})
+    assert said.replace("(", "").replace(")", "") in done.out.replace("(", "").replace(")", "")

@@ -14,9 +14,11 @@ from ssdprep.wording import counted
 
 OUTSIDE, OVERHANGS, DUPLICATE, TWO_CLASSES = "VOC016", "VOC017", "VOC018", "VOC019"
 THIN, NEAR_NAMES, OTHER_FILE = "VOC020", "VOC021", "VOC022"
-ROUNDED = "ORI003"
+NEARLY_TWICE, ROUNDED = "VOC025", "ORI003"
 
 _THIN = 2.0  # pixels; nothing narrower survives the way into a network's input
+_NEARLY = 0.9  # IoU; two things of a class never hide each other that exactly
+_NEIGHBOURS = 100  # compared with each box: a file of a million must not take a day
 _SLACK = 1e-3  # pixels; floats that other tools wrote
 
 
@@ -53,6 +55,7 @@ def check(record: Record) -> Iterator[Finding]:
         other = seen.setdefault(thing.box, thing)
         if other is not thing:
             yield _twice(record, other, thing)
+    yield from _nearly_twice(record)
 
 
 def rounded(record: Record, size: Size) -> Finding:
@@ -123,6 +126,32 @@ def _twice(record: Record, other: Object, thing: Object) -> Finding:
         )
     message = f"{_shown(thing)} is the very box of {other.name!r} in line {other.line}"
     return _finding(TWO_CLASSES, Severity.WARNING, record, thing, message, "keep the right class")
+
+
+def _nearly_twice(record: Record) -> Iterator[Finding]:
+    """One thing that was labelled twice: two boxes of a class that agree but for a shaky hand."""
+    unique = {(thing.name, thing.box): thing for thing in reversed(record.objects)}  # the first of each
+    ordered = sorted(unique.values(), key=lambda thing: (thing.name, thing.box))
+    for place, one in enumerate(ordered):
+        reach = one.box.xmin + (one.box.xmax - one.box.xmin) * (1 / _NEARLY - 1)
+        for other in ordered[place + 1 : place + 1 + _NEIGHBOURS]:
+            if other.name != one.name or other.box.xmin > reach:
+                break
+            if _iou(one.box, other.box) >= _NEARLY:
+                first, second = sorted((one, other), key=lambda thing: thing.line)
+                message = f"{_shown(second)} is nearly the box of the {first.name!r} in line {first.line}"
+                remedy = "one thing labelled twice? Delete the worse box in LabelImg"
+                yield _finding(NEARLY_TWICE, Severity.WARNING, record, second, message, remedy)
+
+
+def _iou(one: Box, other: Box) -> float:
+    """Of two boxes alone; `boxes.iou` takes longer to call than most photos need."""
+    width = min(one.xmax, other.xmax) - max(one.xmin, other.xmin)
+    height = min(one.ymax, other.ymax) - max(one.ymin, other.ymin)
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box.xmax - box.xmin) * (box.ymax - box.ymin) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
 
 
 def _finding(code: str, severity: Severity, record: Record, thing: Object, message: str, remedy: str) -> Finding:

@@ -133,6 +133,7 @@ def _boxed() -> list[Item]:
         boxes("box_over_the_border", boxed(60, 12, 99, 44), ("VOC017", 14)),
         boxes("box_off_the_photo", OBJECT + boxed(200, 100, 300, 200), ("VOC016", 26)),
         boxes("box_twice", OBJECT * 2, ("VOC018", 26)),
+        boxes("box_nearly_twice", OBJECT + boxed(10, 12, 51, 45), ("VOC025", 26)),
         boxes("box_of_two_classes", OBJECT + boxed(10, 12, 50, 44, "pear"), ("VOC019", 26)),
         boxes("box_nan", OBJECT + boxed("NaN", 12, 50, 44), ("VOC005", 31)),
         boxes("box_infinite", OBJECT + boxed(10, 12, "inf", 44), ("VOC005", 31)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssdprep import files, images, settled
+from ssdprep.disk import sha256
 from ssdprep.files import Recovered
 from ssdprep.formats import voc
 from ssdprep.formats.voc_edit import edit, items
@@ -232,9 +232,9 @@ def _apply(
             continue
         done.append(FileRepair(p.path, p.counts, "" if change else _diff(root, p, data)))
         if change is not None:
-            change.replace(p.path, data)
+            change.replace(p.path, data, was=sha256(p.source.data))
         if note is not None:
-            fresh[p.path] = note | {"annotation": hashlib.sha256(data).hexdigest()}
+            fresh[p.path] = note | {"annotation": sha256(data)}
     if change is not None and settled.are_new(root, fresh):
         change.replace(settled.place(root), settled.merged(root, fresh))
     return done, findings

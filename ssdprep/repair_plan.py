@@ -82,12 +82,12 @@ def _named(p: Plan, codes: Collection[str], renames: Mapping[str, str]) -> Plan:
 
 
 def _spellings(plans: Sequence[Plan]) -> Counter[str]:
-    """How many usable boxes each class name has; none for those of annotations that are not used."""
+    """How many boxes each class name has, those that are used; names of others are there too, with none."""
     counts: Counter[str] = Counter()
     for p in plans:
         for item in p.items:
-            if item and cures.is_usable(item):
-                counts[item.name.strip()] += p.source.speaks
+            if item and item.name.strip():
+                counts[item.name.strip()] += p.source.speaks and cures.is_usable(item)
     return counts
 
 

@@ -29,13 +29,12 @@ def repair_report(report: RepairReport) -> Iterator[RenderableType | Next]:
     for fixed in report.files:
         if fixed.diff:
             yield _Diff(fixed.diff)
-    dry = ", a dry run: nothing is changed" if report.dry_run else ""
-    changed = f"{counted(len(report.files), 'annotation')} changed" if report.files else "nothing to do"
-    yield Text.assemble(("repair   ", "bold"), changed.replace("changed", "would be changed" if dry else "changed"))
+    changed = f"{counted(len(report.files), 'annotation')} {'would be ' * report.dry_run}changed"
+    yield Text.assemble(("repair   ", "bold"), changed if report.files else "nothing to do")
     for code, count in report.counts.items():
-        what = CURES.get(code, "gives classes another name")
-        places = f"{count.places:,} in {counted(count.files, 'file')}" if count.places else "none"
-        yield Text.assemble("  ", (f"{code:<6}", "bold"), f"  {what}: {places}")
+        if count.places:
+            what, places = CURES.get(code, "gives classes another name"), f"{count.places:,}"
+            yield Text.assemble("  ", (f"{code:<6}", "bold"), f"  {what}: {places} in {counted(count.files, 'file')}")
     if report.recovered:
         ending = "completed" if report.recovered.forward else "taken back"
         tense = "would be" if report.dry_run else "was"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from unicodedata import normalize
 
 from ssdprep.formats.voc import base_name
+from ssdprep.labels import spelling
 from ssdprep.orient import TOLERANCE
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
 from ssdprep.wording import counted
@@ -86,7 +85,7 @@ def usual_spellings(counts: Mapping[str, int], meant: Collection[str] = ()) -> d
     """Every rarer spelling of a class name, and the usual one; one that is ``meant`` comes before any other."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in counts:
-        alike[re.sub(r"[\s_-]+", "", normalize("NFKC", name).casefold())].append(name)
+        alike[spelling(name)].append(name)
     spelled = {}
     for names in alike.values():
         usual, *rarer = sorted(names, key=lambda name: (name not in meant, -counts[name], name))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
 from ssdprep.files import write_new
 from ssdprep.pbtxt import Field, Token, fault, parse, quoted
-from ssdprep.record import SsdprepError
+from ssdprep.record import Finding, Severity, SsdprepError
+
+NEAR_NAMES, UNUSED = "LBL001", "LBL002"
 
 _BACKGROUND = {"background", "none_of_the_above"}  # what maps of the TF object-detection API may say under id 0
+_RESERVED = {*_BACKGROUND, "???"}  # and what TFLite's lists have in their first line
+_NO_CLASS = "'background' is what no box holds: it has the id 0 in every map"
 _MACHINE_NAME = re.compile(r"/[mg]/\w+")  # of the Knowledge Graph, as Open Images writes them: nobody labels with these
 _SHOWN = 8  # names in a message
 
@@ -48,7 +53,7 @@ class LabelMap:
         try:
             return self._ids[name]
         except KeyError:
-            message = f"class {name!r} is not in the label map{self._hint(name)}"
+            message = f"class {name!r} is not in the label map{self.hint(name)}"
             remedy = "correct the name in the annotations, or add it at the end of the label map"
             raise SsdprepError(message, remedy) from None
 
@@ -62,7 +67,7 @@ class LabelMap:
     def _ids(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.names, 1)}
 
-    def _hint(self, name: str) -> str:
+    def hint(self, name: str) -> str:
         """What may have been meant, case aside; what there is where nothing is near."""
         by_case = {known.casefold(): known for known in reversed(self.names)}
         if near := get_close_matches(name.casefold(), by_case, 1):
@@ -71,6 +76,58 @@ class LabelMap:
             return ", which is empty"
         more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
         return f", which holds {', '.join(map(repr, self.names[:_SHOWN]))}{more}"
+
+
+def spelling(name: str) -> str:
+    """What the spellings of one class have in common: letters, without case, blanks, ``_`` and ``-``.
+
+    >>> spelling("Milk  Carton") == spelling("milk_carton")
+    True
+    """
+    return re.sub(r"[\s_-]+", "", normalize("NFKC", name).casefold())
+
+
+def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[LabelMap, tuple[Finding, ...]]:
+    """The map for classes in use, and what is odd in it: the one in a file, else their names, sorted.
+
+    used: class -> where it first occurs, for messages. `SsdprepError`, which names them all, for classes that the file
+    does not hold; also for a class that is called background; and as `read_label_map`.
+    """
+    if path is None:
+        for name in sorted(used):
+            if name.casefold() in _RESERVED:
+                raise SsdprepError(
+                    f"{used[name]}: a class is called {name!r}: {_NO_CLASS}", "rename it, or delete its boxes"
+                )
+        return LabelMap.from_names(set(used)), ()
+    path = Path(path)
+    labels = read_label_map(path)
+    unknown = sorted(set(used) - set(labels.names))
+    if unknown:
+        said = [f"{used[name]}: class {name!r} is not in {path}{labels.hint(name)}" for name in unknown[:_SHOWN]]
+        said += [f"and {len(unknown) - _SHOWN} more classes"] * (len(unknown) > _SHOWN)
+        raise SsdprepError(
+            "\n".join(said), "correct the name in the annotations, or add it at the end of the label map"
+        )
+    return labels, (*_near_names(path, labels), *_unused(path, labels, used))
+
+
+def _near_names(path: Path, labels: LabelMap) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for name in labels.names:
+        other = first.setdefault(spelling(name), name)
+        if other != name:
+            message = f"class {name!r} is nearly {other!r}: the detector learns two classes"
+            remedy = "give both the same name in the annotations, and delete one here before anything is trained"
+            yield Finding(NEAR_NAMES, Severity.WARNING, path, 0, message, remedy)
+
+
+def _unused(path: Path, labels: LabelMap, used: Mapping[str, str]) -> Iterator[Finding]:
+    for name in labels.names:
+        if name not in used:
+            message = f"class {name!r} has no box: nothing trains it"
+            remedy = "nothing to do, if boxes will come; to delete it would shift every id after it"
+            yield Finding(UNUSED, Severity.INFO, path, 0, message, remedy)
 
 
 def read_label_map(path: Path | str) -> LabelMap:
@@ -92,6 +149,8 @@ def read_label_map(path: Path | str) -> LabelMap:
     items = _items(path, text) if reader == ".pbtxt" else _lines(path, text)
     first: dict[str, int] = {}
     for name, line in items:
+        if name.casefold() in _RESERVED:
+            raise fault(path, line, f"{name!r} as a class: {_NO_CLASS}", "delete it; the others begin with 1")
         if name in first:
             raise fault(path, line, f"the class {name!r} is there twice, first in line {first[name]}", "delete one")
         first[name] = line
@@ -103,9 +162,13 @@ def read_label_map(path: Path | str) -> LabelMap:
 def write_label_map(path: Path | str, labels: LabelMap) -> None:
     """Write a label map, in the format that the suffix says; one that is there is replaced as a whole.
 
-    `SsdprepError` for another suffix, and for a name that a ``.txt`` cannot hold: a line break, blanks at its ends.
+    `SsdprepError` for another suffix, for a class called background, and for a name that a ``.txt`` cannot hold: a
+    line break, blanks at its ends.
     """
     path = Path(path)
+    for name in labels.names:
+        if name.casefold() in _RESERVED:
+            raise SsdprepError(f"{name!r} as a class: {_NO_CLASS}", "rename it in the annotations")
     text = _pbtxt(labels) if _format(path) == ".pbtxt" else _txt(path, labels)
     write_new(path, text.encode())
 

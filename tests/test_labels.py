@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdprep.labels import LabelMap, read_label_map, write_label_map
+from ssdprep.labels import LabelMap, covering, read_label_map, write_label_map
 from ssdprep.record import SsdprepError
 
 NAMES = st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=6, unique=True)
@@ -163,6 +163,7 @@ def test_name_goes_before_display_name(tmp_path: Path) -> None:
         ("item { id: 1 }", ":1: the item of id 1 has no name"),
         ('item { id: 1 name: " " }', ":1: the item of id 1 has no name"),
         ('item { id: 0 name: "apple" }', "0 is the background"),
+        ('item { id: 1 name: "background" }', ":1: 'background' as a class"),
         ('item { id: -1 name: "apple" }', "cannot be a class"),
         ("item { id: 1 name: apple }", ":1: name is no text"),
         ('item { id: "1" name: "a" }', ":1: id is no whole number"),
@@ -207,6 +208,8 @@ def test_a_txt_has_one_name_a_line(tmp_path: Path, text: str) -> None:
     [
         ("a\n\nb\n", ":2: an empty line"),
         ("\na\n", ":1: an empty line"),
+        ("???\na\n", ":1: '???' as a class"),
+        ("a\nBackground\n", ":2: 'Background' as a class"),
         ("a\nb\na\n", ":3: the class 'a' is there twice, first in line 1"),
         (" \n", "names no class"),
         (b"\xff\xfea\x00", "not UTF-8"),
@@ -214,6 +217,37 @@ def test_a_txt_has_one_name_a_line(tmp_path: Path, text: str) -> None:
 )
 def test_a_txt_that_cannot_be_used(tmp_path: Path, text: str | bytes, said: str) -> None:
     assert said in refused(tmp_path, text, "labels.txt")
+
+
+def test_a_map_that_covers_the_classes_says_what_is_odd(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("apple\nMilk Carton\nmilk_carton\npear\n")
+    labels, odd = covering({"apple": "a.xml:3", "milk_carton": "b.xml:4"}, path)
+    assert labels.names == ("apple", "Milk Carton", "milk_carton", "pear")
+    assert [(finding.code, finding.message.split("'")[1]) for finding in odd] == [
+        ("LBL001", "milk_carton"),
+        ("LBL002", "Milk Carton"),
+        ("LBL002", "pear"),
+    ]
+    assert covering({"b": "", "a": ""}) == (LabelMap(("a", "b")), ())
+
+
+def test_every_unknown_class_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("apple\n")
+    with pytest.raises(SsdprepError) as caught:
+        covering({"aple": "a.xml:3", "truck": "b.xml:4", "apple": "c.xml:5"}, path)
+    assert f"a.xml:3: class 'aple' is not in {path}: did you mean 'apple'?" in caught.value.message
+    assert "b.xml:4: class 'truck'" in caught.value.message
+    assert "c.xml" not in caught.value.message
+
+
+def test_no_class_is_called_background(tmp_path: Path) -> None:
+    with pytest.raises(SsdprepError, match=r"a\.xml:3.*'Background'"):
+        covering({"Background": "a.xml:3"})
+    with pytest.raises(SsdprepError, match="background"):
+        write_label_map(tmp_path / "labels.txt", LabelMap(("background",)))
+    assert not (tmp_path / "labels.txt").exists()
 
 
 def test_other_suffixes_are_refused_and_a_missing_file_is_an_oserror(tmp_path: Path) -> None:

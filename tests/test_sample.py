@@ -104,7 +104,7 @@ def test_all_orientations_in_both_frames(scanned):
 def test_one_command_settles_it(scanned):
     upright = to_upright(scanned, frame="stored")
     assert len(upright.records) == 84
-    assert [f.code for f in upright.findings] == ["IMG011", "VOC012"]
+    assert [f.code for f in upright.findings] == ["IMG011", "IMG015", "VOC012"]
 
 
 @pytest.mark.parametrize("name", ["mine.jpg", "IMG_2041.jpg"])

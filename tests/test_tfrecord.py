@@ -218,8 +218,21 @@ def test_the_label_map_gives_the_ids_and_an_unknown_class_stops(cli, plain, tmp_
     (tmp_path / "labels.txt").write_text("aple\nmilk carton\n")
     done = cli("tfrecord", plain, "--labels", tmp_path / "labels.txt", "--out", tmp_path / "other")
     assert done.code == 2
-    assert re.search(r"apple.*aple", done.err, re.DOTALL)
+    assert re.search(r"\.xml:\d+: class 'apple' is not in .*did you mean 'aple'", " ".join(done.err.split()))
     assert not (tmp_path / "other").exists()
+
+
+def test_a_label_map_of_the_object_detection_api_keeps_its_ids(cli, plain, tmp_path):
+    path = tmp_path / "label_map.pbtxt"
+    path.write_text('item { id: 3 name: "apple" }\nitem { id: 1 name: "Apple" }\nitem { id: 2 name: "milk carton" }\n')
+    done = cli("tfrecord", plain, "--labels", path, "--json")
+    assert done.code == 0, done.err
+    assert done.json["labels"] == {"Apple": 1, "milk carton": 2, "apple": 3}
+    assert [f["code"] for f in done.json["findings"] if f["code"].startswith("LBL")] == ["LBL001", "LBL002"]
+    path.write_text('item { id: 1 name: "apple" }\nitem { id: 3 name: "milk carton" }\n')
+    done = cli("tfrecord", plain, "--labels", path, "--out", tmp_path / "other")
+    assert done.code == 2
+    assert "no class has the id 2" in " ".join(done.err.split())
 
 
 def test_a_folder_with_something_in_it_is_left_alone(cli, plain, tmp_path):

@@ -19,7 +19,7 @@ from ssdprep import __version__, derived, images
 from ssdprep.faults import ImageFault
 from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, read_file, serialise, shares_of
 from ssdprep.images import Encoded
-from ssdprep.labels import LabelMap, read_label_map, write_label_map
+from ssdprep.labels import LabelMap, covering, write_label_map
 from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.tensorflow import import_tensorflow
 
@@ -100,7 +100,7 @@ def write_tfrecords(
     data = Path(data)
     out = derived.folder_beside(data, "tfrecord") if out is None else Path(out)
     source = derived.read_source(data, track=track)
-    label_map = _label_map(source, Path(labels) if labels else None)
+    label_map, odd_labels = covering(_places(source), labels or None)
     parts = source.parts()
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards)]
     with derived.new_folder(out) as folder:
@@ -117,7 +117,7 @@ def write_tfrecords(
         decoded=sum(each.decoded for each in written),
         unlabelled=source.unlabelled,
         findings=derived.merged(
-            source.findings, _remarks(source, parts), (each for each in made if isinstance(each, Finding))
+            source.findings, odd_labels, _remarks(source, parts), (each for each in made if isinstance(each, Finding))
         ),
     )
 
@@ -138,12 +138,13 @@ def read_tfrecords(folder: Path | str, split: str | None = None) -> Iterator[tup
                 yield name, stored
 
 
-def _label_map(source: derived.Source, path: Path | None) -> LabelMap:
-    names = {thing.name for record in source.records for thing in record.objects}
-    label_map = read_label_map(path) if path else LabelMap.from_names(names)
-    for name in sorted(names):
-        label_map.id_of(name)  # an unknown class stops the run before anything is written
-    return label_map
+def _places(source: derived.Source) -> dict[str, str]:
+    """Where each class first occurs."""
+    places: dict[str, str] = {}
+    for record in source.records:
+        for thing in record.objects:
+            places.setdefault(thing.name, f"{record.annotation or record.path}:{thing.line}")
+    return places
 
 
 def _slots(split: str, records: Sequence[Record], source: derived.Source, count: int) -> list[Slot]:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssdprep import files, images, settled
+from ssdprep import files, settled
 from ssdprep.disk import sha256
 from ssdprep.files import Recovered
-from ssdprep.formats import voc
-from ssdprep.formats.voc_edit import edit, items
-from ssdprep.formats.xml_root import LIMIT, root_of
-from ssdprep.pairing import pair
-from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
-from ssdprep.recovery import foresee, refuse_half_done
-from ssdprep.repair_plan import CURES, RENAMED, Labelled, Plan, plan
-from ssdprep.walk import walk
+from ssdprep.formats.voc_edit import edit
+from ssdprep.formats.xml_root import root_of
+from ssdprep.record import Dataset, Finding, Report, Severity, SsdprepError, Track, untracked
+from ssdprep.recovery import foresee
+from ssdprep.repair_plan import CURES, RENAMED, Plan, plan
+from ssdprep.repair_source import Labelled, read_labelled
 from ssdprep.wording import quoted
 
 UNPATCHABLE, NO_SUCH_CLASS = "RPR001", "RPR004"
@@ -55,16 +54,20 @@ class RepairReport(Report):
     findings: tuple[Finding, ...] = ()  # cures that were asked for and not applied
     dry_run: bool = False
     recovered: Recovered | None = None  # a run that had been interrupted, and what became (or would become) of it
+    renames: Mapping[str, str] = field(default_factory=dict)  # class names that were asked for
 
-    def command(self, code: str) -> str:
-        """The command that applies one cure."""
-        return f"ssdprep repair {quoted(self.root)} --only {code}"
+    def command(self, codes: str, renames: Mapping[str, str] | None = None) -> str:
+        """The command that applies cures."""
+        words = ["--only", codes] if codes else []
+        words += [word for names in (renames or {}).items() for word in ("--rename", "=".join(names))]
+        return f"ssdprep repair {quoted(self.root)} {shlex.join(words)}"
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types."""
         commands = {code: {"command": self.command(code)} for code in self.counts if code != RENAMED}
         return {
             "chosen": list(self.chosen),
+            "renames": dict(self.renames),
             "counts": {code: {**count._asdict(), **commands.get(code, {})} for code, count in self.counts.items()},
             "dry_run": self.dry_run,
             "recovered": self.recovered._asdict() if self.recovered else None,
@@ -98,7 +101,7 @@ def repair_folder(
     recovered = foresee(root) if dry else files.recover(root)
     # Opened before the files are read: a run that ends in between would be lost.
     with nullcontext() if dry else files.transaction(root, "repair") as change:
-        sources = _read(root, track)
+        sources = read_labelled(root, track)
         if not (codes or names):
             return RepairReport(root, (), _available(root, sources), dry_run=dry_run, recovered=recovered)
         plans = plan(root, sources, codes, names)
@@ -106,7 +109,7 @@ def repair_folder(
     found = (*(finding for p in plans for finding in p.findings), *findings, *_unmatched(root, sources, names))
     chosen = (*codes, *([RENAMED] if names else []))
     counts = {code: Count(0, 0) for code in chosen} | _counted(fixed.counts for fixed in done)
-    return RepairReport(root, chosen, counts, tuple(done), found, dry_run, recovered)
+    return RepairReport(root, chosen, counts, tuple(done), found, dry_run, recovered, names)
 
 
 def codes_of(only: Iterable[str]) -> tuple[str, ...]:
@@ -114,11 +117,14 @@ def codes_of(only: Iterable[str]) -> tuple[str, ...]:
     words = [word.strip() for text in only for word in text.split(",") if word.strip()]
     wanted = {ALL if word.lower() == ALL else word.upper() for word in words}
     for word in sorted(wanted - {*CURES, ALL}):
-        near = difflib.get_close_matches(word, CURES, 1)
-        is_code = re.fullmatch(r"[A-Z]{3,4}\d{3}", word)  # of VOC016 it is known what was meant
-        hint = "`ssdprep audit` names its cure" if is_code else f"did you mean {near[0]}?" if near else ""
-        known = f"{', '.join(CURES)} have one, or say {ALL}"
-        raise SsdprepError(f"no safe cure is known for {word}", f"{hint}; {known}" if hint else known)
+        form = re.fullmatch(r"([A-Z]+)(\d{1,4})", word)
+        meant = f"{form[1]}{int(form[2]):03}" if form else word  # VOC3 for VOC003; but VOC016 is no slip of VOC017
+        near = difflib.get_close_matches(meant, CURES, 1, 1.0 if meant[:3] in {code[:3] for code in CURES} else 0.6)
+        hint = f"did you mean {near[0]}? " if near else ""
+        remedy = (
+            f"{hint}There is one for {', '.join(CURES)}, or all of them: {ALL}; ssdprep audit names the others' cures"
+        )
+        raise SsdprepError(f"there is no safe cure for {word}", remedy)
     return tuple(code for code in CURES if code in wanted or ALL in wanted)
 
 
@@ -144,52 +150,6 @@ def checked(renames: Mapping[str, str]) -> dict[str, str]:
             message = f"{new!r} is to be renamed, and {old!r} to be called so"
             raise SsdprepError(message, "do it in two runs, so that it is clear which comes first")
     return names
-
-
-def _read(root: Path, track: Track) -> list[Labelled]:
-    """Every annotation that can be read, with its photo. `SsdprepError` where there is none to read."""
-    names = walk(root)
-    refuse_half_done(root)
-    if not names.annotations:
-        raise SsdprepError(f"no XML below {root}", "name the folder that holds your annotations")
-    found: dict[str, tuple[bytes, voc.Annotation]] = {}
-    for name in track(names.annotations, "Reading annotations", len(names.annotations)):
-        data = _bytes(root / name)
-        annotation = voc.parse(data)[0] if data is not None else None
-        if data is not None and annotation is not None:
-            found[name] = data, annotation
-    filenames = {name: voc.base_name(annotation.filename) for name, (_, annotation) in found.items()}
-    pairing = pair(names.photos, names.annotations, filenames)
-    sources = []
-    for name, (data, annotation) in track(found.items(), "Reading headers", len(found)):
-        photo = pairing.photo_of.get(name)
-        probe = _probe(root / photo) if photo else None
-        record = Record(
-            image=root / photo if photo else None,
-            annotation=root / name,
-            objects=annotation.objects,
-            stored_size=probe.size if probe else None,
-            orientation=probe.orientation if probe else 1,
-            labelled_size=annotation.labelled_size,
-            filename=annotation.filename,
-        )
-        sources.append(Labelled(data, items(data), record, photo is not None or name not in pairing.settled))
-    return sources
-
-
-def _bytes(path: Path) -> bytes | None:
-    """None for what is too large or cannot be opened: the audit says so."""
-    try:
-        return path.read_bytes() if path.stat().st_size <= LIMIT else None
-    except OSError:
-        return None
-
-
-def _probe(path: Path) -> images.Probe | None:
-    try:
-        return images.probe(path)
-    except (images.ImageFault, OSError):
-        return None
 
 
 def _available(root: Path, sources: Sequence[Labelled]) -> dict[str, Count]:

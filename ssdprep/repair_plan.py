@@ -14,6 +14,7 @@ from ssdprep.cures import Items
 from ssdprep.formats.voc import INVERTED, NAME_BLANKS, NO_SIZE, ZERO_AREA, base_name
 from ssdprep.orient import Decision, Verdict, judge
 from ssdprep.record import Dataset, Finding, Object, Record, Severity, Size
+from ssdprep.repair_source import Labelled
 from ssdprep.wording import quoted
 
 UNKNOWN_FRAME, NOT_SAFE = "RPR002", "RPR003"
@@ -30,15 +31,6 @@ CURES = {  # what each does, in words
     NEAR_NAMES: "gives spellings of one class the usual name",
     OTHER_FILE: "writes the photo's name into <filename>",
 }
-
-
-class Labelled(NamedTuple):
-    """One annotation as it stands."""
-
-    data: bytes
-    items: Items
-    record: Record  # with its photo, and the objects that can be trained on
-    speaks: bool  # whether it is the annotation of its photo: its spellings count
 
 
 class Plan(NamedTuple):

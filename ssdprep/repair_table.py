@@ -41,7 +41,10 @@ def repair_report(report: RepairReport) -> Iterator[RenderableType | Next]:
         yield Text(f"before   a run that was interrupted ({report.recovered.when}) {tense} {ending}", style="yellow")
     if report.files and not report.dry_run:
         yield Text.assemble(("undo:    ", "dim"), (f"ssdprep undo {data}", "cyan"))
-    yield Next(f"ssdprep audit {data}")
+    if report.files and report.dry_run:
+        yield Next(report.command(",".join(code for code in report.chosen if code in CURES), report.renames))
+    else:
+        yield Next(f"ssdprep audit {data}")
 
 
 def _offer(report: RepairReport) -> Iterator[RenderableType | Next]:
@@ -49,8 +52,8 @@ def _offer(report: RepairReport) -> Iterator[RenderableType | Next]:
 
     from ssdprep.repair_plan import CURES
 
-    what = "can be cured without you; nothing is changed yet" if report.counts else "nothing that has a safe cure"
-    yield Text.assemble(("repair   ", "bold"), what)
+    what = "these can be cured without you; nothing is changed yet"
+    yield Text.assemble(("repair   ", "bold"), what if report.counts else "nothing is wrong that has a safe cure")
     for code, count in report.counts.items():
         places = f"{count.places:,} in {counted(count.files, 'file')}"
         yield Text.assemble("  ", (code, "bold"), f"  {CURES[code]}: {places}")

@@ -17,6 +17,7 @@ from ssd.run import Run
 from ssdprep import images
 from ssdprep.derived import damage, unique
 from ssdprep.draw import draw_boxes
+from ssdprep.faults import UNREADABLE
 from ssdprep.palette import palette
 from ssdprep.record import Finding, Object, Severity, SsdprepError, Track, untracked
 from ssdprep.sheets import contact_sheet
@@ -153,6 +154,8 @@ def _example(photo: Path) -> Example | Finding:
     """A photo without labels, in its upright size."""
     try:
         upright = images.upright_bytes(photo)
+    except FileNotFoundError:
+        return Finding(UNREADABLE, Severity.ERROR, photo, 0, "does not exist", "correct the path")
     except (images.ImageFault, OSError) as error:
         return damage(photo, error)
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)

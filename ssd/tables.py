@@ -57,17 +57,15 @@ def prediction_report(report: Predictions) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    from ssd.pictures import best_part
-
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, overflow="fold")  # a path that was cut short names nothing
     for photo in report.photos:
         counts = Counter(thing.name for thing in photo.objects)
         found = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
         best = f"{min(photo.scores):.2f} to {max(photo.scores):.2f}" if photo.scores else ""
-        part = f"drawn: {part}" if (part := best_part(len(photo.objects), photo.boxes_drawn)) else ""
-        table.add_row(
-            str(photo.image), found or Text("nothing", style="dim"), *(Text(t, style="dim") for t in (best, part))
-        )
+        part = f"best {photo.boxes_drawn} drawn" if photo.boxes_drawn < len(photo.objects) else ""
+        note = Text(", ".join(filter(None, (best, part))), style="dim")
+        table.add_row(str(photo.image), found or Text("nothing", style="dim"), note)
     yield table
     drawn = len(report.photos)
     asked = (

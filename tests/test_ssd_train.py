@@ -211,6 +211,7 @@ def test_paths_that_do_not_exist(photos, trained, tmp_path):
     done = run("ssd.predict", trained, "nosuch.jpg", there, "--json", cwd=tmp_path)
     assert done.code == 1
     assert [f["path"] for f in done.json["findings"]] == ["nosuch.jpg"]
+    assert [f["message"] for f in done.json["findings"]] == ["does not exist"]
     assert [p["image"] for p in done.json["photos"]] == [str(there)]
 
 
@@ -218,7 +219,7 @@ def test_predictions_hold_one_runs_drawings_and_no_more_boxes_than_asked(photos,
     images, out = sorted(photos.glob("*.jpg")), tmp_path / "drawn"
     done = run("ssd.predict", trained, *images[:3], "--threshold", "0", "--out", out)
     assert done.code == 0, done.err
-    assert "drawn: best 20 of 100" in " ".join(done.out.split())
+    assert "best 20 drawn" in " ".join(done.out.split())
     assert {p.name for p in out.iterdir()} == {*(i.name for i in images[:3]), "contact_sheet.jpg", "predictions.jsonl"}
     done = run("ssd.predict", trained, images[3], "--threshold", "0", "--most", "1", "--out", out, "--json")
     assert {p.name for p in out.iterdir()} == {images[3].name, "predictions.jsonl"}

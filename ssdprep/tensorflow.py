@@ -21,6 +21,8 @@ def import_tensorflow() -> ModuleType:
     try:
         with _stderr_held_back():
             import tensorflow
+
+            tensorflow.config.list_physical_devices()  # looks for a GPU, and complains where there is none
     except ImportError as error:
         raise SsdprepError(f"TensorFlow cannot be imported: {error}", 'pip install "ssdprep[ssd]"') from error
     return tensorflow  # type: ignore[no-any-return]

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting is no part of a command's stderr
 
 
 @dataclass(frozen=True)

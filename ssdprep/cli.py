@@ -180,15 +180,35 @@ def split(
         typer.Option("--out", "-o", metavar="DIR", help="Where to write.", show_default="DATA/ImageSets/Main"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a split that is already there.")] = False,
+    no_group: Annotated[
+        bool, typer.Option("--no-group", help="Do not look for copies and bursts, which else stay in one part.")
+    ] = False,
+    kfold: Annotated[
+        int, typer.Option("--kfold", metavar="K", help="Share what is not test out K times, too: fold1_train.txt ...")
+    ] = 0,
+    jobs: Jobs = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Share the photos out into train, val and test, every class in its proportion."""
+    if kfold < 0 or kfold == 1:
+        raise typer.BadParameter(f"{kfold} is not a number from 2 on", param_hint="--kfold")
     from ssdprep.split import split_folder
     from ssdprep.tables import split_report
 
-    report = split_folder(data, val=val, test=test, seed=seed, out=out, force=force, track=console.track)
+    report = split_folder(
+        data,
+        val=val,
+        test=test,
+        seed=seed,
+        out=out,
+        force=force,
+        group=not no_group,
+        kfold=kfold,
+        jobs=jobs,
+        track=console.track,
+    )
     console.show(report, split_report)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,11 +105,12 @@ def write_new(path: Path, data: bytes) -> None:
     write_together({path: data})
 
 
-def write_together(contents: Mapping[Path, bytes]) -> None:
+def write_together(contents: Mapping[Path, bytes], outdated: Iterable[Path] = ()) -> None:
     """Write files of one kind as `write_new` does, no new one beside an old one at any moment. No undo.
 
     When the bytes of all are on the disk the old files are removed, the last first, and the new ones put in place, the
     first first. Who is killed on the way leaves some of the old files or some of the new ones, always with the first.
+    outdated: further old files, which nothing replaces; they are removed before all others.
     """
     waiting: dict[Path, Path] = {}
     try:
@@ -118,7 +119,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             waiting[target] = target.with_name(f".ssdprep-{secrets.token_hex(8)}")
             with in_plain_words(path, "written"):
                 _write_beside(waiting[target], target, data)
-        for target in [*waiting][:0:-1]:  # all but the first, which is replaced in one act
+        for target in [*outdated, *[*waiting][:0:-1]]:  # all but the first, which is replaced in one act
             journal.step("remove an old file")
             target.unlink(missing_ok=True)
         for target, new in waiting.items():

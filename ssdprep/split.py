@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from hashlib import sha256
@@ -12,6 +12,9 @@ from typing import Any
 from unicodedata import normalize
 
 from ssdprep import files
+from ssdprep.alike import grouped
+from ssdprep.folds import deal_folds, fold_lists, lists_in
+from ssdprep.likeness import fingerprints
 from ssdprep.orient import to_upright
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
@@ -57,6 +60,8 @@ class SplitReport(Report):
     splits: dict[str, Part] = field(default_factory=dict)  # train, val, test
     unlabelled: int = 0  # photos left out because they have no annotation
     unusable: int = 0  # photos left out because they are damaged, or the frame of their boxes is unknown
+    groups: tuple[tuple[Path, ...], ...] | None = None  # photos kept together: copies, bursts; None: nobody looked
+    kfold: int = 0  # folds that lists were written for
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -67,6 +72,8 @@ class SplitReport(Report):
             "splits": {name: asdict(part) for name, part in self.splits.items()},
             "unlabelled": self.unlabelled,
             "unusable": self.unusable,
+            "groups": None if self.groups is None else [[str(path) for path in group] for group in self.groups],
+            "kfold": self.kfold,
         }
 
 
@@ -78,6 +85,9 @@ def split_folder(
     seed: int = 0,
     out: Path | str | None = None,
     force: bool = False,
+    group: bool = True,
+    kfold: int = 0,
+    jobs: int = 1,
     track: Track = untracked,
 ) -> SplitReport:
     """Share labelled photos out and write ``train.txt``, ``val.txt``, ``test.txt`` and ``trainval.txt``, as VOC does.
@@ -85,13 +95,18 @@ def split_folder(
     A line is a photo's stem, or its path below DATA where stems repeat. ``out`` defaults to DATA/ImageSets/Main, where
     every other verb looks. Photos without annotation are left out: nobody said that they show nothing. Where DATA holds
     no photos at all, annotations are shared out. Pictures that `augment` drew go into train with their photo; those of
-    photos in val and test go nowhere. The same names, labels and seed give the same lists on every system.
+    photos in val and test go nowhere. The same photos, labels and seed give the same lists on every system.
 
-    val, test: shares of the photos, 0..1; the rest is train. ValueError for others. `SsdprepError` where they leave
-    nothing to train on, where ``out`` holds a split and ``force`` is not set, and where no photo can be used.
+    val, test: shares of the photos, 0..1; the rest is train. group: copies of a photo, and shots of a burst, stay in
+    one part (`alike.grouped`); every photo is decoded for that, by ``jobs`` worker processes (0: all cores).
+    kfold: further lists, ``fold1_train.txt``, ``fold1_val.txt`` and so on, which share out trainval so often; 0: none.
+    ValueError for other numbers. `SsdprepError` where the shares leave nothing to train on, where ``out`` holds a
+    split and ``force`` is not set, where no photo can be used, and where there are fewer photos than folds.
     """
     if not (0 <= val <= 1 and 0 <= test <= 1):
         raise ValueError(f"val and test must be shares of 0 to 1, not {val} and {test}")
+    if kfold < 0 or kfold == 1:
+        raise ValueError(f"kfold must be 0 or at least 2, not {kfold}")
     shares = _shares(val, test)
     root = Path(data)
     target = root / "ImageSets" / "Main" if out is None else Path(out)
@@ -106,17 +121,29 @@ def split_folder(
         raise SsdprepError(f"no photo of {root} has labels that can be used", f"ssdprep audit {quoted(root)}")
     drawn = read_provenance(root)
     photos = [record for record in usable if not drawn.is_drawn(record)]
-    part_of = _deal_out(root, photos, shares, seed)
+    groups = _groups(photos, jobs, track) if group else None
+    shuffled = _shuffled(root, photos, seed)
+    places = _places(shuffled, groups or ())
+    parts = stratify(_labels(shuffled), shares, places)
+    part_of = {record.path: part for record, part in zip(shuffled, parts, strict=True)}
+    folds = _folds(target, shuffled, part_of, kfold, groups or ())
+    for path, members in folds.items():
+        if path.stem.endswith("_train"):
+            folds[path] = members.union(drawn.for_training(usable, dict.fromkeys(members, "train")))
     shown = {name: _part(photos, part_of, name) for name in PARTS}
     part_of |= dict.fromkeys(drawn.for_training(usable, part_of), "train")
     listed = [record for record in usable if record.path in part_of]
-    files.write_together(_lists(target, listed, names, part_of))
+    lists = _lists(target, listed, names, part_of) | {
+        path: _list(names[record.path] for record in usable if record.path in members)
+        for path, members in folds.items()
+    }
+    files.write_together(lists, set(lists_in(target)) - set(lists))
     splits = {name: _part(listed, part_of, name) for name in PARTS}
     unlabelled = sum(record.annotation is None for record in dataset.records)
     unusable = sum(record.path not in sound for record in labelled)
     said = [finding for finding in upright.findings if out is not None or finding.code not in _REPLACED]
     remarks = (*_remarks(labelled, root, names, shown, shares, unlabelled), *_held_out(root, len(usable) - len(listed)))
-    return SplitReport(root, target, seed, splits, unlabelled, unusable, (*said, *remarks))
+    return SplitReport(root, target, seed, splits, unlabelled, unusable, groups, kfold, (*said, *remarks))
 
 
 def _shares(val: float, test: float) -> dict[str, Fraction]:
@@ -131,6 +158,7 @@ def _shares(val: float, test: float) -> dict[str, Fraction]:
 
 def _refuse_to_replace(root: Path, target: Path, chosen: bool, force: bool) -> None:
     there = [f"{name}.txt" for name in LISTS if (target / f"{name}.txt").exists()]
+    there += [path.name for path in lists_in(target)]
     if there and not force:
         where = f" --out {quoted(target)}" if chosen else ""
         message = f"{target} holds a split already: {', '.join(there)}"
@@ -167,16 +195,41 @@ def _fits_a_line(text: str) -> bool:
     return text == text.strip() and len(text.splitlines()) == 1 and "\\" not in text
 
 
-def _deal_out(root: Path, records: Sequence[Record], shares: dict[str, Fraction], seed: int) -> dict[Path, str]:
-    """The part of each photo. Shuffled by a hash of names, which no version of any library can change."""
+def _groups(records: Sequence[Record], jobs: int, track: Track) -> tuple[tuple[Path, ...], ...]:
+    photos = [record.image for record in records if record.image is not None]
+    return tuple(grouped(fingerprints(photos, jobs=jobs, track=track), track=track))
+
+
+def _shuffled(root: Path, records: Sequence[Record], seed: int) -> list[Record]:
+    """Shuffled by a hash of names, which no version of any library can change."""
 
     def order(record: Record) -> tuple[bytes, str]:
         name = normalize("NFC", PurePosixPath(record.path.relative_to(root).as_posix()).with_suffix("").as_posix())
         return sha256(f"{seed}/{name}".encode()).digest(), record.path.name
 
-    shuffled = sorted(records, key=order)
-    parts = stratify([[thing.name for thing in record.objects] for record in shuffled], shares)
-    return {record.path: part for record, part in zip(shuffled, parts, strict=True)}
+    return sorted(records, key=order)
+
+
+def _labels(records: Sequence[Record]) -> list[list[str]]:
+    return [[thing.name for thing in record.objects] for record in records]
+
+
+def _places(records: Sequence[Record], groups: Iterable[Sequence[Path]]) -> list[list[int]]:
+    """Where the members of each group are among the records; groups of which no record is there are left out."""
+    place = {record.path: number for number, record in enumerate(records)}
+    found = ([place[path] for path in group if path in place] for group in groups)
+    return [members for members in found if len(members) > 1]
+
+
+def _folds(
+    target: Path, shuffled: Sequence[Record], part_of: dict[Path, str], kfold: int, groups: Iterable[Sequence[Path]]
+) -> dict[Path, frozenset[Path]]:
+    """The photos of each list of folds."""
+    if not kfold:
+        return {}
+    records = [record for record in shuffled if part_of[record.path] != "test"]
+    dealt = deal_folds(_labels(records), kfold, _places(records, groups))
+    return fold_lists(target, {record.path: fold for record, fold in zip(records, dealt, strict=True)}, kfold)
 
 
 def _lists(
@@ -186,8 +239,12 @@ def _lists(
     lists = {}
     for name, parts in LISTS.items():
         lines = (names[record.path] for record in records if part_of[record.path] in parts)
-        lists[target / f"{name}.txt"] = "".join(f"{line}\n" for line in lines).encode()
+        lists[target / f"{name}.txt"] = _list(lines)
     return lists
+
+
+def _list(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _part(records: Sequence[Record], part_of: dict[Path, str], name: str) -> Part:

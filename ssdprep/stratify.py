@@ -15,7 +15,9 @@ _KINDS = 32  # sets of classes in a part that are tried when a class is evened o
 _LOOSE = 50  # a class may be off its share by one photo, or by one of so many
 
 
-def stratify(labels: Sequence[Iterable[str]], shares: dict[str, Fraction]) -> list[str]:
+def stratify(
+    labels: Sequence[Iterable[str]], shares: dict[str, Fraction], groups: Iterable[Sequence[int]] = ()
+) -> list[str]:
     """A part for each item, by iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011) with fixed sizes.
 
     It deals out in one pass; swaps then mend what the pass could not: classes missing in a part, or off their share.
@@ -24,9 +26,14 @@ def stratify(labels: Sequence[Iterable[str]], shares: dict[str, Fraction]) -> li
     shuffle before. shares: of each part, ``train`` first, 1 together. Parts have the sizes of `apportion`. Items of a
     class with one or two go to train, beyond its size if need be; a class with more is brought into every part that
     can hold it, the more frequent class first.
+
+    groups: places of items that stay together, none in two groups. They are dealt out whole, the largest first, and
+    never swapped; a group counts as one item where it is asked whether a class is rare. A part may be larger than its
+    size where a group fits nowhere.
     """
-    deal = _Deal([frozenset(names) or frozenset({_NEGATIVE}) for names in labels], shares)
+    deal = _Deal([frozenset(names) or frozenset({_NEGATIVE}) for names in labels], shares, groups)
     deal.settle_rare()
+    deal.settle_groups()
     deal.settle_rest()
     deal.bring_in_missing()
     deal.even_out()
@@ -55,8 +62,14 @@ def apportion(count: int, shares: dict[str, Fraction]) -> dict[str, int]:
 class _Deal:
     """Items on their way into parts. Whole numbers throughout, so that every machine decides alike."""
 
-    def __init__(self, labels: Sequence[frozenset[str]], shares: dict[str, Fraction]) -> None:
+    def __init__(
+        self, labels: Sequence[frozenset[str]], shares: dict[str, Fraction], groups: Iterable[Sequence[int]]
+    ) -> None:
         self.labels = labels
+        self.groups = sorted((sorted(group) for group in groups), key=lambda group: (-len(group), group))
+        grouped = {item for group in self.groups for item in group}
+        units = [*self.groups, *([item] for item in range(len(labels)) if item not in grouped)]
+        self.units = Counter(name for unit in units for name in frozenset().union(*(labels[item] for item in unit)))
         self.shares = shares
         self.part = [""] * len(labels)
         self.total = Counter(name for names in labels for name in names)
@@ -65,17 +78,33 @@ class _Deal:
         self.has: dict[str, Counter[str]] = {name: Counter() for name in shares}
         self.unit = lcm(*(share.denominator for share in shares.values()))
         self.weight = {name: int(share * self.unit) for name, share in shares.items()}
-        self.fixed = {i for i, names in enumerate(labels) if any(self._is_rare(name) for name in names)}
+        rare = [unit for unit in units if any(self._is_rare(name) for item in unit for name in labels[item])]
+        self.rare = {item for unit in rare for item in unit}
+        self.fixed = self.rare | grouped  # never swapped
 
     def settle_rare(self) -> None:
         """Items of rare classes to train; where they are too many for it, the other parts shrink in proportion."""
-        if len(self.fixed) > self.room["train"]:
+        if len(self.rare) > self.room["train"]:
             held = {name: share for name, share in self.shares.items() if name != "train" and share}
-            rest = len(self.labels) - len(self.fixed)
+            rest = len(self.labels) - len(self.rare)
             shares = {name: share / sum(held.values()) for name, share in held.items()}
-            self.room = {**dict.fromkeys(self.room, 0), **apportion(rest, shares), "train": len(self.fixed)}
-        for item in sorted(self.fixed):
+            self.room = {**dict.fromkeys(self.room, 0), **apportion(rest, shares), "train": len(self.rare)}
+        for item in sorted(self.rare):
             self._put(item, "train")
+
+    def settle_groups(self) -> None:
+        """Each group to the part that is furthest from its share of the group's rarest class, among those it fits."""
+        for group in self.groups:
+            if group[0] in self.rare:
+                continue
+            label = min(
+                {name for item in group for name in self.labels[item]}, key=lambda name: (self.total[name], name)
+            )
+            fitting = [part for part, room in self.room.items() if room >= len(group)]
+            most = max(self.room, key=lambda part: self.room[part])
+            target = max(fitting, key=lambda part: self._wanted(label, part), default=most)
+            for item in group:
+                self._put(item, target)
 
     def settle_rest(self) -> None:
         """The class with the fewest items left is dealt out first: later it would find no room."""
@@ -138,7 +167,7 @@ class _Deal:
         return gain
 
     def _is_rare(self, name: str) -> bool:
-        return name != _NEGATIVE and self.total[name] <= FEW
+        return name != _NEGATIVE and self.units[name] <= FEW
 
     def _best(self, label: str) -> str:
         """The part that is furthest from its share of a class; the last items go where the class is missing."""

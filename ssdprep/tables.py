@@ -179,7 +179,14 @@ def split_report(report: SplitReport) -> Iterator[RenderableType | Next]:
         yield Text(f"{counted(report.unlabelled, 'photo')} without annotation: in no part")
     if report.unusable:
         yield Text(f"{counted(report.unusable, 'photo')} damaged, or with boxes in an unknown frame: in no part")
+    if report.groups:
+        kept = counted(sum(map(len, report.groups)), "photo")
+        yield Text(f"together {kept} in {counted(len(report.groups), 'group')} of copies and bursts: each in one part")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"), "  train.txt val.txt test.txt trainval.txt")
+    if report.kfold:
+        yield Text(
+            f"         fold1_train.txt fold1_val.txt to fold{report.kfold}: trainval, shared out {report.kfold} times"
+        )
     yield Next(f"ssdprep augment {quoted(report.root)} --rotate 15 --flip-h --contrast 0.2")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,20 @@ Labelled = tuple[str, float, float, float, float]  # class, xmin, ymin, xmax, ym
 
 
 def photo(
-    path: Path, size: tuple[int, int] = (64, 48), *, orientation: int | None = None, kind: str | None = None
+    path: Path,
+    size: tuple[int, int] = (64, 48),
+    *,
+    orientation: int | None = None,
+    kind: str | None = None,
+    seed: int | None = None,
 ) -> Path:
-    """A photo on disk; ``kind`` overrules what its extension says."""
+    """A photo on disk; ``kind`` overrules what its extension says. Photos of different seeds do not look alike."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
     ramp = np.linspace(0, 255, width * height * 3).reshape(height, width, 3).astype(np.uint8)
+    if seed is not None:
+        patches = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        ramp = np.asarray(Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC))
     exif = Image.Exif()
     if orientation is not None:
         exif[0x0112] = orientation
@@ -53,5 +62,5 @@ APPLE: Labelled = ("apple", 10, 10, 30, 40)
 
 def pair(folder: Path, stem: str, boxes: Sequence[Labelled] = (APPLE,)) -> None:
     """A photo and its annotation, side by side."""
-    photo(folder / f"{stem}.jpg")
+    photo(folder / f"{stem}.jpg", seed=crc32(stem.encode()))
     annotation(folder / f"{stem}.xml", boxes)

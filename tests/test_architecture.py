@@ -39,7 +39,24 @@ def test_ssdprep_never_imports_ssd():
         ("files", {"record", "change", "journal", "recovery", "disk"}),
         ("labels", {"record", "pbtxt", "files"}),
         ("audit", {"record", "scan", "orient"}),
-        ("split", {"record", "scan", "stratify", "files", "walk", "provenance"}),
+        (
+            "split",
+            {
+                "record",
+                "scan",
+                "orient",
+                "stratify",
+                "folds",
+                "likeness",
+                "alike",
+                "files",
+                "walk",
+                "provenance",
+                "wording",
+            },
+        ),
+        ("alike", {"record", "likeness"}),
+        ("crops", {"record"}),
     ],
 )
 def test_lower_rooms_do_not_know_higher_ones(room, allowed):

@@ -34,9 +34,8 @@ shares = st.tuples(st.integers(0, 49), st.integers(0, 50)).map(
 
 def photos(folder: Path, count: int, *boxes: Labelled, start: int = 0) -> None:
     """Photos p00 ... with the same boxes."""
-    first = photo(folder / f"p{start:02d}.jpg").read_bytes()
     for number in range(start, start + count):
-        (folder / f"p{number:02d}.jpg").write_bytes(first)
+        photo(folder / f"p{number:02d}.jpg", seed=number)
         annotation(folder / f"p{number:02d}.xml", boxes)
 
 
@@ -90,7 +89,7 @@ def test_the_command_writes_lists_that_scan_reads(cli: Callable[..., Any], data:
 def test_the_document_counts_every_part(cli: Callable[..., Any], data: Path) -> None:
     done = cli("split", data, "--val", 0.2, "--test", 0.2, "--seed", 3, "--json")
     assert done.code == 0, done.err
-    assert list(done.json) == ["out", "seed", "splits", "unlabelled", "unusable", "findings"]
+    assert list(done.json) == ["out", "seed", "splits", "unlabelled", "unusable", "groups", "kfold", "findings"]
     assert done.json["seed"] == 3
     held = {
         "images": 6,

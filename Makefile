@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test fuzz lint clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/installed
@@ -28,6 +28,9 @@ demo: install
 test: install
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+fuzz: install
+	@cd tests && for target in annotation label_map image; do PYTHONPATH=.. ../$(BIN)/python -m fuzz $$target || exit 1; done
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

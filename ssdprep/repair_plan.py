@@ -128,10 +128,8 @@ def _framed(root: Path, plans: Sequence[Plan], codes: Collection[str]) -> Iterat
     """The cures that go by the frame of the boxes. A plan that would change what is known about it is given up."""
     records = [p.source.record for p in plans]
     now = _judged(root, records)
-    # Inverted and empty boxes tell of the frame as well: what they speak against is not known.
-    told = _judged(
-        root, [replace(r, objects=cures.evidence(p.source.items)) for r, p in zip(records, plans, strict=True)]
-    )
+    # Inverted and empty boxes that stay tell of the frame as well: what they speak against is not known.
+    told = _judged(root, [replace(r, objects=cures.evidence(p.items)) for r, p in zip(records, plans, strict=True)])
     framed = [
         _in_frame(root, p, codes, then if _knows(p, was, then) else None, then or was)
         for p, was, then in zip(plans, now, told, strict=True)
@@ -151,7 +149,7 @@ def _judged(root: Path, records: Sequence[Record]) -> tuple[Decision | None, ...
 
 def _knows(p: Plan, was: Decision | None, told: Decision | None) -> bool:
     """Whether all boxes, those that are of no use too, speak for the frame that the usable ones do."""
-    if p.source.items and told and told.verdict is Verdict.NO_BOXES:
+    if any(p.items) and told and told.verdict is Verdict.NO_BOXES:
         return False  # no box has numbers
     return not p.source.record.objects or _same(was, told)
 

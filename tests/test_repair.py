@@ -223,6 +223,15 @@ def test_a_size_that_speaks_is_never_changed(tmp_path: Path, size: tuple[int, in
     assert contents(tmp_path) == before
 
 
+def test_an_empty_box_off_the_photo_speaks_until_it_is_deleted(tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    annotation(tmp_path / "a.xml", [APPLE, ("apple", 0, 0, 0, -3)], size=None)
+    assert [finding.code for finding in repair_folder(tmp_path, only=["VOC012"]).findings] == ["RPR002"]
+    report = repair_folder(tmp_path, only=["VOC012", "VOC004"])
+    assert [dict(fixed.counts) for fixed in report.files] == [{"VOC004": 1, "VOC012": 1}]
+    assert repair_folder(tmp_path, only=["all"]).files == ()
+
+
 def test_corners_that_would_decide_the_frame_stay(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", orientation=6)
     annotation(tmp_path / "a.xml", [APPLE, ("apple", 60, 20, 1, 1)], size=None)

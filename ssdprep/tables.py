@@ -184,9 +184,8 @@ def split_report(report: SplitReport) -> Iterator[RenderableType | Next]:
         yield Text(f"together {kept} in {counted(len(report.groups), 'group')} of copies and bursts: each in one part")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"), "  train.txt val.txt test.txt trainval.txt")
     if report.kfold:
-        yield Text(
-            f"         fold1_train.txt fold1_val.txt to fold{report.kfold}: trainval, shared out {report.kfold} times"
-        )
+        last = f"fold{report.kfold}_val.txt"
+        yield Text(f"         fold1_train.txt fold1_val.txt ... {last}: trainval in {report.kfold} folds")
     yield Next(f"ssdprep augment {quoted(report.root)} --rotate 15 --flip-h --contrast 0.2")
 
 

@@ -1,4 +1,5 @@
 # make demo: the whole line, from photos to a detector.  make test: all tests.  make install: the set-up alone.
+# make bench: what each verb costs beside its floor and its peers.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p" && break; done)
 VENV = .venv
@@ -31,6 +32,18 @@ test: install
 
 fuzz: install
 	@cd tests && for target in annotation label_map image; do PYTHONPATH=.. ../$(BIN)/python -m fuzz $$target || exit 1; done
+
+bench: install build/bench/installed
+	@$(BIN)/python tests/bench/run.py
+
+build/bench/installed: pyproject.toml
+	@mkdir -p build/bench
+	@$(BIN)/python -m venv --clear build/bench/peers
+	@# Apart from .venv: what they ask for is not what ssdprep is held to. Without them the tables lack their rows.
+	@build/bench/peers/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])') \
+		|| { echo "The peers could not be installed: their rows will be missing."; rm -rf build/bench/peers; }
+	@touch $@
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

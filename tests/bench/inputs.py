@@ -1,0 +1,77 @@
+"""What the benchmarks run on: LabelImg XML by the thousand, and photos of 1280x960 made from the sample photos."""
+
+from __future__ import annotations
+
+import io
+import random
+import shutil
+from pathlib import Path
+
+from ssdprep.formats import voc
+from ssdprep.record import Box, Object, Record, Size
+
+SIZE = Size(1280, 960)
+NAMES = ("apple", "banana", "orange")
+
+
+def xml(folder: Path, count: int) -> Path:
+    """A VOC folder of ``count`` annotations as LabelImg writes them, one to five boxes each, made once."""
+    if not (folder / "labelmap.txt").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "Annotations").mkdir(parents=True)
+        (folder / "ImageSets" / "Main").mkdir(parents=True)
+        rng = random.Random(0)
+        for i in range(count):
+            (folder / "Annotations" / f"{_name(i)}.xml").write_bytes(_annotation(rng, i, SIZE))
+        stems = "".join(f"{_name(i)}\n" for i in range(count))
+        (folder / "ImageSets" / "Main" / "train.txt").write_text(stems)
+        (folder / "labelmap.txt").write_text("".join(f"{name}:::\n" for name in NAMES))
+    return folder
+
+
+def photos(folder: Path, count: int, *, tagged: bool, source: Path) -> Path:
+    """``count`` photos, each another cut of a sample photo, with XML beside them, made once; JPEG of quality 90.
+
+    tagged: stored lying, with orientation 6 and boxes in the upright frame; else upright without a tag.
+    """
+    from PIL import Image
+
+    if (folder / f"{_name(count - 1)}.xml").exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rng = random.Random(0)
+    originals = sorted(source.glob("*.jpg"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for i in range(count):
+        with Image.open(originals[i % len(originals)]) as image:
+            share = rng.uniform(0.7, 1.0)
+            width, height = round(image.width * share), round(image.height * share)
+            x, y = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
+            cut = image.convert("RGB").resize(SIZE, Image.Resampling.LANCZOS, (x, y, x + width, y + height))
+        data = io.BytesIO()
+        cut.save(data, "JPEG", quality=90, **({"exif": exif} if tagged else {}))
+        (folder / f"{_name(i)}.jpg").write_bytes(data.getvalue())
+        (folder / f"{_name(i)}.xml").write_bytes(_annotation(rng, i, SIZE.swapped if tagged else SIZE))
+    return folder
+
+
+def fresh(kept: Path, used: Path) -> None:
+    """A copy to be changed: what was done to the last one is forgotten."""
+    shutil.rmtree(used, ignore_errors=True)
+    shutil.copytree(kept, used)
+
+
+def _annotation(rng: random.Random, number: int, size: Size) -> bytes:
+    objects = []
+    for _ in range(rng.randint(1, 5)):
+        width, height = rng.randrange(20, 270), rng.randrange(20, 250)
+        x, y = rng.randrange(1, size.width - width), rng.randrange(1, size.height - height)
+        objects.append(Object(rng.choice(NAMES), Box(x, y, x + width, y + height)))
+    record = Record(None, None, tuple(objects))
+    return voc.dumps(record, folder="photos", filename=f"{_name(number)}.jpg", size=size)
+
+
+def _name(number: int) -> str:
+    return f"IMG_{number:06d}"

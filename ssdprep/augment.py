@@ -110,16 +110,20 @@ def draw(recipe: Recipe, rng: np.random.Generator) -> Drawn:
     return Drawn(
         flip_h=recipe.flip_h and u[0] < 0,
         flip_v=recipe.flip_v and u[1] < 0,
-        rotate=round(recipe.rotate * u[2], 4),
-        shear=round(recipe.shear * u[3], 4),
-        scale=round(1 + recipe.scale * u[4], 4),
-        translate_x=round(recipe.translate * u[5], 4),
-        translate_y=round(recipe.translate * u[6], 4),
-        blur=round(recipe.blur * abs(u[7]), 4),
-        contrast=round(1 + recipe.contrast * u[8], 4),
-        brightness=round(1 + recipe.brightness * u[9], 4),
-        noise=round(recipe.noise * abs(u[10]), 4),
+        rotate=_four(recipe.rotate * u[2]),
+        shear=_four(recipe.shear * u[3]),
+        scale=_four(1 + recipe.scale * u[4]),
+        translate_x=_four(recipe.translate * u[5]),
+        translate_y=_four(recipe.translate * u[6]),
+        blur=_four(recipe.blur * abs(u[7])),
+        contrast=_four(1 + recipe.contrast * u[8]),
+        brightness=_four(1 + recipe.brightness * u[9]),
+        noise=_four(recipe.noise * abs(u[10])),
     )
+
+
+def _four(number: float) -> float:
+    return round(number, 4) + 0.0  # no -0.0
 
 
 def augment_image(image: Pixels, objects: Sequence[Object], recipe: Recipe, rng: np.random.Generator) -> Augmented:
@@ -134,6 +138,11 @@ def augment_image(image: Pixels, objects: Sequence[Object], recipe: Recipe, rng:
     return Augmented(retouch(moved, drawn, rng), kept, asdict(drawn))
 
 
+def boxes_left(objects: Sequence[Object], size: Size, recipe: Recipe, rng: np.random.Generator) -> tuple[Object, ...]:
+    """The objects of `augment_image`, for the same arguments, without its picture: a tenth of the time."""
+    return move(objects, matrix_of(draw(recipe, rng), size), size, recipe.fit, recipe.min_visibility)
+
+
 def warp(image: Pixels, drawn: Drawn) -> tuple[Pixels, NDArray[np.float64]]:
     """Flip, then rotate, shear, scale and shift in one resampling. Returns the picture and its (2, 3) matrix.
 
@@ -142,10 +151,37 @@ def warp(image: Pixels, drawn: Drawn) -> tuple[Pixels, NDArray[np.float64]]:
     """
     import cv2
 
+    size = Size(image.shape[1], image.shape[0])
+    steps = _steps(drawn, [round(c) for c in cv2.mean(image)[:3]])
+    if not steps:
+        return image, np.eye(2, 3)
+    moved, points = _sequence(steps)(image=image, keypoints=_corners(size))
+    return moved, _matrix(points, size)
+
+
+def matrix_of(drawn: Drawn, size: Size) -> NDArray[np.float64]:
+    """The matrix of `warp` alone: for the same arguments the same numbers."""
+    steps = _steps(drawn, [0, 0, 0])
+    return _matrix(_sequence(steps)(keypoints=_corners(size)), size) if steps else np.eye(2, 3)
+
+
+def _corners(size: Size) -> Any:
+    from ssdprep.imgaug_numpy2 import Keypoints
+
+    xy = np.array([[0, 0], [size.width, 0], [0, size.height]])
+    return Keypoints.from_xy_array(xy, shape=(size.height, size.width, 3))
+
+
+def _matrix(corners: Any, size: Size) -> NDArray[np.float64]:
+    """Where imgaug takes three corners is all there is to know."""
+    origin, right, down = corners.to_xy_array().astype(np.float64)
+    return np.column_stack([(right - origin) / size.width, (down - origin) / size.height, origin])
+
+
+def _steps(drawn: Drawn, colour: Sequence[int]) -> list[Any]:
+    """What imgaug does to pixels and points alike."""
     from ssdprep.imgaug_numpy2 import iaa, iap
 
-    height, width = image.shape[:2]
-    corners = np.array([[[0, 0], [width, 0], [0, height]]], dtype=np.float32)
     steps = [iaa.Fliplr(1.0, seed=0)] * drawn.flip_h + [iaa.Flipud(1.0, seed=0)] * drawn.flip_v
     if (drawn.rotate, drawn.shear, drawn.scale, drawn.translate_x, drawn.translate_y) != (0, 0, 1, 0, 0):
         steps.append(
@@ -154,15 +190,17 @@ def warp(image: Pixels, drawn: Drawn) -> tuple[Pixels, NDArray[np.float64]]:
                 shear=drawn.shear,
                 scale=drawn.scale,
                 translate_percent={"x": drawn.translate_x, "y": drawn.translate_y},
-                cval=iap.DeterministicList([round(c) for c in cv2.mean(image)[:3]]),
+                cval=iap.DeterministicList(list(colour)),
                 seed=0,
             )
         )
-    if not steps:
-        return image, np.eye(2, 3)
-    moved, points = iaa.Sequential(steps, seed=0)(image=image, keypoints=corners)
-    origin, right, down = points[0].astype(np.float64)  # where imgaug takes three corners is all there is to know
-    return moved, np.column_stack([(right - origin) / width, (down - origin) / height, origin])
+    return steps
+
+
+def _sequence(steps: list[Any]) -> Any:
+    from ssdprep.imgaug_numpy2 import iaa
+
+    return iaa.Sequential(steps, seed=0)
 
 
 def move(

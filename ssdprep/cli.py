@@ -218,7 +218,19 @@ def augment(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default="DATA-augmented")
     ] = None,
-    copies: Annotated[int, typer.Option(min=1, help="New pictures drawn from each photo.")] = 1,
+    copies: Annotated[int, typer.Option(min=0, help="New pictures drawn from each photo; 0 with --balance only.")] = 1,
+    balance: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            metavar="RATIO",
+            help="Draw more from photos of rare classes, until no class has more than RATIO boxes for one of another.",
+        ),
+    ] = None,
+    at_most: Annotated[int, typer.Option(min=1, help="With --balance: pictures of one photo at most.")] = 10,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Write only DATA-augmented.png, which shows what would be drawn.")
+    ] = False,
     rotate: Annotated[float, typer.Option(min=0, max=180, help="Turn by up to so many degrees, either way.")] = 0.0,
     shear: Annotated[float, typer.Option(min=0, max=60, help="Shear by up to so many degrees, either way.")] = 0.0,
     scale: Annotated[float, typer.Option(min=0, max=0.9, help="Zoom by up to this share, in or out.")] = 0.0,
@@ -242,9 +254,9 @@ def augment(
     debug: Debug = False,
 ) -> None:
     """Draw more training pictures from the photos, boxes moved along. Writes a complete new data set."""
+    if copies == 0 and balance is None:
+        raise typer.BadParameter("0 only with --balance", param_hint="--copies")
     from ssdprep.augment import Recipe
-    from ssdprep.augmented import augment_folder
-    from ssdprep.tables import augment_report
 
     recipe = Recipe(
         rotate=rotate,
@@ -260,7 +272,21 @@ def augment(
         min_visibility=min_visibility,
         fit=fit.value,
     )
-    report = augment_folder(data, out, recipe, copies=copies, seed=seed, jobs=jobs, track=console.track)
+    if preview:
+        from ssdprep.augment_sheet import preview_augmentation
+        from ssdprep.tables import augment_sheet_report
+
+        sheet = preview_augmentation(
+            data, out, recipe, copies=copies, balance=balance, at_most=at_most, seed=seed, track=console.track
+        )
+        console.show(sheet, augment_sheet_report)
+        return
+    from ssdprep.augmented import augment_folder
+    from ssdprep.tables import augment_report
+
+    report = augment_folder(
+        data, out, recipe, copies=copies, balance=balance, at_most=at_most, seed=seed, jobs=jobs, track=console.track
+    )
     console.show(report, augment_report)
 
 

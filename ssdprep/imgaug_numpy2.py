@@ -1,4 +1,4 @@
-"""imgaug 0.4.0 on NumPy 2: import it from here, as ``iaa`` and ``iap``.
+"""imgaug 0.4.0 on NumPy 2: import it from here, as ``iaa``, ``iap`` and ``Keypoints``.
 
 Its last release is of 2020 and asks NumPy for three names that NumPy has dropped since: ``np.sctypes`` while it is
 imported, ``np.bool`` and ``np.complex`` when some augmenters run. They are set here, only where they are missing.
@@ -35,5 +35,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", SyntaxWarning)
     import imgaug.augmenters as iaa
     import imgaug.parameters as iap
+    from imgaug.augmentables.kps import KeypointsOnImage as Keypoints
 
-__all__ = ["iaa", "iap"]
+__all__ = ["Keypoints", "iaa", "iap"]

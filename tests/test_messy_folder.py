@@ -46,8 +46,9 @@ def audited(messy: Path) -> Any:
 
 
 def said_of(audited: Any, folder: Path) -> list[tuple[str, str, int]]:
-    """Code, file and line of everything that was said of a folder."""
-    found = [(f["code"], Path(f["path"]), f["line"]) for f in audited["findings"]]
+    """Code, file and line of everything that was said of a folder, but how its photos look: all show the same."""
+    findings = [finding for finding in audited["findings"] if not finding["code"].startswith(("DUP", "LOOK"))]
+    found = [(finding["code"], Path(finding["path"]), finding["line"]) for finding in findings]
     return sorted((code, p.relative_to(folder).as_posix(), n) for code, p, n in found if folder in p.parents)
 
 

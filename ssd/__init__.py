@@ -18,20 +18,29 @@ _HOME = {
     "decode_detections_fast": "decoder",
     "voc_average_precision": "metrics",
     "coco_average_precision": "metrics",
-    "Config": "presets",
+    "AnchorBoxes": "layers",
+    "L2Normalization": "layers",
+    "Config": "config",
     "PRESETS": "presets",
     "preset": "presets",
     "build_detector": "detector",
+    "build_model": "keras_port",
+    "with_anchors": "keras_port",
+    "mobilenet_v1": "backbones.mobilenet_v1",
+    "mobilenet_v2": "backbones.mobilenet_v2",
+    "vgg16": "backbones.vgg16",
     "Recipe": "stages",
     "Run": "run",
     "train_folder": "trainer",
     "evaluate_folder": "evaluation",
     "predict_photos": "prediction",
 }
-__all__ = list(_HOME)
+__all__ = [*_HOME, "presets"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "presets":
+        return import_module("ssd.presets")
     if name not in _HOME:
         raise AttributeError(f"module 'ssd' has no attribute {name!r}")
     return getattr(import_module(f"ssd.{_HOME[name]}"), name)

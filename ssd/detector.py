@@ -1,4 +1,4 @@
-"""Backbone and heads: a plain Keras model, made of standard layers only, so that it loads and exports anywhere."""
+"""Backbone and heads: a plain Keras model without anchors or suppression in it, so that it exports anywhere."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import sys
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 
 from ssd.anchors import anchor_boxes
-from ssd.presets import Config
+from ssd.config import Config
+from ssd.heads import maps_of, predictions, scaled
 from ssdprep.record import SsdprepError
 
 
@@ -24,39 +23,35 @@ def build_detector(config: Config, n_classes: int) -> keras.Model:
     background, no softmax; ``offsets`` (B, n_boxes, 4) from the anchors, in units of their variances. The boxes
     stand in the order layer, row, column, box in cell: that of `anchors_of`.
     """
-    image = keras.Input((*config.image_size, 3), name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit_range")(image)
-    backbone = getattr(import_module(f"ssd.backbones.{config.backbone}"), config.backbone)
-    features = keras.Model(image, backbone(x, config.alpha))
-    maps = [features.get_layer(name).output for name in config.sources]
-    for i, channels in enumerate(config.extras, start=1):
-        maps.append(_extra(maps[-1], channels, f"extra_{i}", separable=config.separable))
-    logits, offsets = [], []
-    for i, (feature, boxes) in enumerate(zip(maps, config.boxes_per_cell, strict=True), start=1):
-        logits.append(_head(feature, boxes, n_classes + 1, f"classes_{i}", separable=config.separable))
-        offsets.append(_head(feature, boxes, 4, f"boxes_{i}", separable=config.separable))
-    outputs = {
-        "logits": layers.Concatenate(axis=1, name="logits")(logits),
-        "offsets": layers.Concatenate(axis=1, name="offsets")(offsets),
-    }
-    return keras.Model(image, outputs, name=config.name)
+    image = keras.Input((*config.image_size, 3), name=config.names.image)
+    backbone = import_module(f"ssd.backbones.{config.backbone}")
+    x = backbone.features(scaled(image, config.scaling), config.alpha, **dict(config.backbone_options))
+    maps = maps_of(keras.Model(image, x), config)
+    return keras.Model(image, predictions(maps, config, n_classes), name=config.name)
+
+
+def map_sizes(model: keras.Model, config: Config) -> list[tuple[int, int]]:
+    """(rows, columns) of the maps that a detector predicts from."""
+    numbers = range(config.names.first, config.names.first + len(config.aspect_ratios))
+    return [model.get_layer(config.names.boxes.format(i)).output.shape[1:3] for i in numbers]
 
 
 def anchors_of(model: keras.Model, config: Config) -> np.ndarray:
     """The anchors of all outputs: float64 (n_boxes, 4), centroids, normalised to the image's sides."""
-    shapes = [model.get_layer(f"boxes_{i}_conv").output.shape[1:3] for i in range(1, len(config.aspect_ratios) + 1)]
     return anchor_boxes(
         config.image_size,
-        shapes,
+        map_sizes(model, config),
         config.scales,
         config.aspect_ratios,
-        two_boxes_for_ar1=config.two_boxes_for_ar1,
+        two_boxes_for_ar1=config.two_boxes,
+        steps=config.steps,
+        clip=config.clip,
     )
 
 
 def backbone_layers(model: keras.Model) -> set[str]:
     """Names of the layers that are the feature extractor's, not the extra stages' or the heads'."""
-    return {layer.name for layer in model.layers if not layer.name.startswith(("extra_", "classes_", "boxes_"))}
+    return {layer.name for layer in model.layers if not layer.name.startswith(("extra_", "classes", "box"))}
 
 
 def load_weights(model: keras.Model, path: Path) -> tuple[str, ...]:
@@ -79,9 +74,7 @@ def load_imagenet(model: keras.Model, config: Config) -> tuple[str, ...]:
     """Download the ImageNet weights of keras.applications and copy them by layer name."""
     try:
         with redirect_stdout(sys.stderr):  # where Keras tells of the download; stdout is for the answer
-            published = keras.applications.MobileNetV2(
-                input_shape=(224, 224, 3), alpha=config.alpha, include_top=False, weights="imagenet"
-            )
+            published = _published(config)
     except Exception as error:
         raise SsdprepError(
             f"the ImageNet weights cannot be downloaded: {error}",
@@ -115,30 +108,11 @@ def copy_weights(model: keras.Model, stored: dict[str, list[np.ndarray]], source
     return tuple(copied)
 
 
-def _extra(x: Any, channels: tuple[int, int], name: str, *, separable: bool) -> Any:
-    """1x1 to the bottleneck, then 3x3 with stride 2: halves the map, rounding up."""
-    bottleneck, out = channels
-    x = layers.Conv2D(bottleneck, 1, kernel_initializer="he_normal", name=f"{name}_reduce")(x)
-    x = layers.ReLU(6.0, name=f"{name}_reduce_relu")(x)
-    if separable:
-        x = layers.DepthwiseConv2D(3, 2, "same", depthwise_initializer="he_normal", name=f"{name}_depthwise")(x)
-        x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
-        x = layers.Conv2D(out, 1, kernel_initializer="he_normal", name=f"{name}_conv")(x)
-    else:
-        x = layers.Conv2D(out, 3, 2, "same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
-    return layers.ReLU(6.0, name=f"{name}_relu")(x)
-
-
-def _head(x: Any, boxes: int, values: int, name: str, *, separable: bool) -> Any:
-    """``values`` numbers for each box of each cell: (B, cells * boxes, values)."""
-    if separable:
-        x = layers.DepthwiseConv2D(3, 1, "same", depthwise_initializer="he_normal", name=f"{name}_depthwise")(x)
-        x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
-    kernel = 1 if separable else 3
-    x = layers.Conv2D(boxes * values, kernel, padding="same", kernel_initializer="glorot_normal", name=f"{name}_conv")(
-        x
-    )
-    return layers.Reshape((-1, values), name=name)(x)
+def _published(config: Config) -> keras.Model:
+    name = import_module(f"ssd.backbones.{config.backbone}").PUBLISHED
+    width = {} if config.backbone == "vgg16" else {"alpha": config.alpha}
+    build = getattr(keras.applications, name)
+    return build(input_shape=(224, 224, 3), include_top=False, weights="imagenet", **width)
 
 
 def _stored_keras(path: Path) -> dict[str, list[np.ndarray]]:

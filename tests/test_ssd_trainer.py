@@ -16,7 +16,7 @@ from ssd.detector import backbone_layers, build_detector, copy_weights, load_wei
 from ssd.history import Epoch, best_of
 from ssd.learner import AveragedAdam, WarmCosine
 from ssd.pipeline import Example
-from ssd.presets import PRESETS, Config, preset
+from ssd.presets import preset
 from ssd.run import Run
 from ssd.stages import Recipe, freeze
 from ssd.trainer import train
@@ -198,29 +198,3 @@ def test_a_broken_run_is_named(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"cut off")
     with pytest.raises(SsdprepError, match="cannot be read"):
         Run.load(tmp_path)
-
-
-# Presets
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_have_document_004s_maps(name):
-    run = Run.new(preset(name), LabelMap(("a",)))
-    assert len(run.anchors) == 6300  # 28, 14, 7, 4, 2 and 1 cells a side, 6 boxes each
-    shapes = {name: tuple(output.shape) for name, output in run.model.output.items()}
-    assert shapes == {"logits": (None, 6300, 2), "offsets": (None, 6300, 4)}
-    assert Config.from_dict(json.loads(json.dumps(run.config.to_dict()))) == run.config
-
-
-def test_the_backbone_is_keras_applications(weights):
-    """Equal outputs with the same weights: every layer stands where it stood."""
-    from ssd.backbones.mobilenet_v2 import mobilenet_v2
-
-    file = next(weights.glob("mobilenet_v2_*.h5"))
-    published = keras.applications.MobileNetV2(include_top=False, weights=str(file), input_shape=(224, 224, 3))
-    image = keras.Input((224, 224, 3))
-    ours = keras.Model(image, mobilenet_v2(image))
-    copy_weights(ours, {layer.name: layer.get_weights() for layer in published.layers}, "keras.applications")
-    picture = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
-    assert np.array_equal(ours(picture).numpy(), published(picture).numpy())
-    assert ours.count_params() == published.count_params() == 2_257_984

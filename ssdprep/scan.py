@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from posixpath import dirname
 
 from ssdprep.checks import check, near_names
-from ssdprep.faults import WRONG_ORIENTATION as WRONG_ORIENTATION
 from ssdprep.formats import voc
 from ssdprep.headers import Probed, read_header
 from ssdprep.imagesets import read_lists

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
+from ssdprep.likeness import fingerprints
+from ssdprep.look import boxes_to_see, look_findings
 from ssdprep.orient import to_upright
-from ssdprep.record import Dataset, Finding, Record, Report, Severity, Track, untracked
+from ssdprep.record import Dataset, Finding, Report, Severity, Size, Track, untracked
 from ssdprep.scan import scan_folder
-from ssdprep.wording import counted, quoted
+from ssdprep.set_checks import FEW, IMBALANCE, NO_BOXES, TAGGED, TINY, UNTESTED, UNTRAINED, check_set
+from ssdprep.statistics import Count, Looks, Quantiles, Statistics, class_counts, looks, statistics
 
-IMBALANCE, FEW, UNTRAINED, NO_BOXES, TAGGED = "AUD001", "AUD002", "AUD003", "AUD004", "ORI010"
+__all__ = ["FEW", "IMBALANCE", "NO_BOXES", "TAGGED", "TINY", "UNTESTED", "UNTRAINED"]
+__all__ += ["Audit", "ClassStats", "audit", "audit_folder"]
 
-_UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
-_FEW = 10  # boxes; a class with fewer is memorised, not learnt
+FailOn = Literal["error", "warning", "never"]
+INPUT = Size(300, 300)  # the input of SSD300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,17 @@ class Audit(Report):
     imbalance: float | None  # boxes of the most frequent class / boxes of the rarest; None without boxes
     classes: dict[str, ClassStats] = field(default_factory=dict)  # the most frequent first
     splits: dict[str, int] = field(default_factory=dict)  # photos in each list of ImageSets/Main
+    statistics: Statistics = field(default_factory=lambda: Statistics(INPUT))
+    looks: Looks | None = None  # of the photos; None where no pixel was read
     findings: tuple[Finding, ...] = ()
+    page: Path | None = None  # the HTML page that was written
+    fail_on: FailOn = "error"
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a finding is as grave as ``fail_on`` says."""
+        grave = {"error": {Severity.ERROR}, "warning": {Severity.ERROR, Severity.WARNING}, "never": set[Severity]()}
+        return int(any(finding.severity in grave[self.fail_on] for finding in self.findings))
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types."""
@@ -61,22 +72,56 @@ class Audit(Report):
             "imbalance": self.imbalance,
             "classes": {name: asdict(stats) for name, stats in self.classes.items()},
             "splits": self.splits,
+            "statistics": self.statistics.to_dict(),
+            "looks": asdict(self.looks) if self.looks else None,
+            "page": str(self.page) if self.page else None,
         }
 
 
-def audit_folder(data: Path | str, *, track: Track = untracked) -> Audit:
-    """Count images, boxes and classes below a folder, and gather every finding. Changes nothing, decodes no pixels.
+def audit_folder(
+    data: Path | str,
+    *,
+    network_input: Size = INPUT,
+    html: Path | None = None,
+    fail_on: FailOn = "error",
+    pixels: bool = True,
+    jobs: int = 1,
+    track: Track = untracked,
+) -> Audit:
+    """Count images, boxes and classes below a folder, and gather every finding. Changes nothing there.
 
-    `SsdprepError` where the folder cannot be read, or holds neither photos nor XML.
+    network_input: to which photos will be resized; says how large boxes will be. html: where to write it all as one
+    page with charts and pictures. fail_on: what makes `Audit.exit_code` 1. pixels: whether to look at the photos for
+    copies, for dark and blurred ones, for classes of many looks; jobs: worker processes for that, 0: one for each core.
+
+    `SsdprepError` where the folder cannot be read, or holds neither photos nor XML, or ``html`` is no place for a page.
     """
-    return audit(scan_folder(Path(data), track=track))
+    from ssdprep.page import check_place, write_page
+
+    if html is not None:
+        check_place(Path(html), Path(data))
+    dataset = scan_folder(Path(data), track=track)
+    found = audit(dataset, network_input=network_input, pixels=pixels, jobs=jobs, track=track)
+    report = replace(found, fail_on=fail_on, page=html)
+    if html is not None:
+        write_page(report, dataset, Path(html), track=track)
+    return report
 
 
-def audit(dataset: Dataset) -> Audit:
+def audit(
+    dataset: Dataset,
+    *,
+    network_input: Size = INPUT,
+    pixels: bool = True,
+    jobs: int = 1,
+    track: Track = untracked,
+) -> Audit:
     """`audit_folder` for a data set as `scan.scan_folder` returns it."""
     upright = to_upright(dataset)
+    seen = fingerprints(boxes_to_see(upright), jobs=jobs, track=track) if pixels else {}
     photos = [record for record in dataset.records if record.image is not None]
-    classes = _class_stats(dataset.records, upright.records)
+    numbers = statistics(dataset.records, upright.records, dataset.splits, network_input)
+    classes = _class_stats(class_counts(dataset.records), numbers.measures)
     counts = [stats.boxes for stats in classes.values()]
     return Audit(
         root=dataset.root,
@@ -89,80 +134,26 @@ def audit(dataset: Dataset) -> Audit:
         imbalance=round(max(counts) / min(counts), 3) if counts else None,
         classes=classes,
         splits={name: len(records) for name, records in dataset.splits.items()},
-        findings=(*upright.findings, *_set_findings(dataset, classes)),
+        statistics=numbers,
+        looks=looks(list(seen.values())) if seen else None,
+        findings=(*upright.findings, *check_set(dataset, numbers), *look_findings(upright, seen, track=track)),
     )
 
 
-def _class_stats(records: Iterable[Record], upright: Iterable[Record]) -> dict[str, ClassStats]:
+def _class_stats(counts: Mapping[str, Count], measures: Mapping[str, Mapping[str, Quantiles]]) -> dict[str, ClassStats]:
     """Counts over all records; medians over those whose boxes are known to be upright."""
-    boxes: Counter[str] = Counter()
-    images: Counter[str] = Counter()
-    for record in records:
-        names = [thing.name for thing in record.objects]
-        boxes.update(names)
-        images.update(set(names))
-    sides: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for record in upright:
-        for thing in record.objects:
-            sides[thing.name].append((thing.box.xmax - thing.box.xmin, thing.box.ymax - thing.box.ymin))
-    total = boxes.total()
-    order = sorted(boxes, key=lambda name: (-boxes[name], name))
+    total = sum(count.boxes for count in counts.values())
+
+    def median(name: str, what: str, digits: int) -> float | None:
+        return round(measures[name][what]["median"], digits) if name in measures else None
+
     return {
-        name: ClassStats(boxes[name], images[name], round(boxes[name] / total, 4), *_medians(sides[name]))
-        for name in order
-    }
-
-
-def _medians(sides: list[tuple[float, float]]) -> tuple[float | None, float | None, float | None]:
-    """Median width, height and aspect."""
-    if not sides:
-        return None, None, None
-    array = np.array(sides)
-    width, height = np.median(array, axis=0)
-    return round(float(width), 1), round(float(height), 1), round(float(np.median(array[:, 0] / array[:, 1])), 3)
-
-
-def _set_findings(dataset: Dataset, classes: Mapping[str, ClassStats]) -> Iterator[Finding]:
-    """What is wrong with the set as a whole."""
-    root = dataset.root
-    yield from _tagged(dataset)
-    labelled = sum(record.annotation is not None for record in dataset.records)
-    if labelled and not classes:
-        message = f"{counted(labelled, 'annotation')} and not one box: there is nothing to learn"
-        yield Finding(NO_BOXES, Severity.ERROR, root, 0, message, "draw boxes in LabelImg, and save")
-    if len(classes) > 1:
-        often, rare = next(iter(classes)), list(classes)[-1]
-        ratio = classes[often].boxes / classes[rare].boxes
-        if ratio > _UNEVEN:
-            message = f"{ratio:.1f} boxes of {often!r} for one of {rare!r}: the detector will see {often!r} everywhere"
-            remedy = f"label more of {rare!r}, or augment the photos that hold it"
-            yield Finding(IMBALANCE, Severity.WARNING, root, 0, message, remedy)
-    for name, stats in classes.items():
-        if stats.boxes < _FEW:
-            message = f"class {name!r} has {counted(stats.boxes, 'box')}: too few to be learnt"
-            yield Finding(FEW, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
-    yield from _untrained(dataset)
-
-
-def _tagged(dataset: Dataset) -> Iterator[Finding]:
-    count = sum(2 <= record.orientation <= 8 for record in dataset.records)
-    if count:
-        message = (
-            f"{count} {'photo is' if count == 1 else 'photos are'} turned by an EXIF tag only: many readers ignore it"
+        name: ClassStats(
+            *count,
+            round(count.boxes / total, 4),
+            median(name, "width", 1),
+            median(name, "height", 1),
+            median(name, "aspect", 3),
         )
-        remedy = f"ssdprep fix-exif {quoted(dataset.root)}"
-        yield Finding(TAGGED, Severity.WARNING, dataset.root, 0, message, remedy)
-
-
-def _untrained(dataset: Dataset) -> Iterator[Finding]:
-    """Classes that are tested but not trained."""
-    parts = {
-        name: {thing.name for record in records for thing in record.objects} for name, records in dataset.splits.items()
+        for name, count in counts.items()
     }
-    if "train" not in parts:
-        return
-    for part in ("val", "test"):
-        for name in sorted(parts.get(part, set()) - parts["train"]):
-            message = f"class {name!r} is in {part}, but not in train"
-            remedy = f"ssdprep split {quoted(dataset.root)} --force"
-            yield Finding(UNTRAINED, Severity.WARNING, dataset.root, 0, message, remedy)

@@ -10,6 +10,7 @@ import typer
 
 from ssdprep import console
 from ssdprep.options import Data, Debug, Jobs, Json, Quiet, Seed
+from ssdprep.record import Size
 
 app = typer.Typer(
     name="ssdprep",
@@ -48,6 +49,14 @@ class FitChoice(StrEnum):
     CORNERS = "corners"
 
 
+class FailOnChoice(StrEnum):
+    """What --fail-on takes."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; change nothing.")]
 
 
@@ -57,6 +66,14 @@ def _version(wanted: bool) -> None:
 
         typer.echo(f"ssdprep {__version__}")
         raise typer.Exit
+
+
+def _size(text: str) -> Size:
+    """Width and height out of 300x300."""
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() and 1 <= int(side[:9]) <= 65535 for side in sides):
+        raise typer.BadParameter(f"{text!r} is no size such as 300x300", param_hint="--input")
+    return Size(int(sides[0]), int(sides[1]))
 
 
 @app.callback()
@@ -117,12 +134,39 @@ def undo(
 
 
 @app.command()
-def audit(data: Data = Path("data"), json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    """Count images, boxes and classes, and find every fault in the labels."""
+def audit(
+    data: Data = Path("data"),
+    network_input: Annotated[
+        str, typer.Option("--input", metavar="WxH", help="Of the network: how large will boxes be there?")
+    ] = "300x300",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="PAGE", help="Write it all as a page with charts and photos.")
+    ] = None,
+    fail_on: Annotated[FailOnChoice, typer.Option(help="Leave with exit code 1 where this was found.")] = (
+        FailOnChoice.ERROR
+    ),
+    no_pixels: Annotated[
+        bool, typer.Option("--no-pixels", help="Do not look for copies, dark and blurred photos: that takes longest.")
+    ] = False,
+    jobs: Jobs = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Count images, boxes and classes, and find every fault in labels, photos and splits."""
     from ssdprep.audit import audit_folder
     from ssdprep.tables import audit_report
 
-    console.show(audit_folder(data, track=console.track), audit_report)
+    report = audit_folder(
+        data,
+        network_input=_size(network_input),
+        html=html,
+        fail_on=fail_on.value,
+        pixels=not no_pixels,
+        jobs=jobs,
+        track=console.track,
+    )
+    console.show(report, audit_report)
 
 
 @app.command()

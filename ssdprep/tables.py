@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ssdprep.console import Next
+from ssdprep.record import Severity
 from ssdprep.wording import counted, quoted
 
 _CLASSES = 30  # in a table on the terminal; --json holds all
+
+_STRADDLING = {"SPL012", "DUP003"}  # errors that a new split cures
 
 _VERDICTS = {
     "already_upright": "no tag turns them",
@@ -52,8 +55,15 @@ def audit_report(report: Audit) -> Iterator[RenderableType | Next]:
         yield Text(
             f"balance: {report.imbalance:,.1f} boxes of the most frequent class for one of the rarest", style="dim"
         )
+        yield Text(_said_of_small(report), style="dim")
     if report.splits:
         yield Text("lists:   " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
+    if report.statistics.photo_sizes:
+        sizes = [f"{size} ({count:,})" for size, count in list(report.statistics.photo_sizes.items())[:3]]
+        more = len(report.statistics.photo_sizes) - len(sizes)
+        yield Text(f"photos:  {', '.join(sizes)}{f' and {more:,} other sizes' if more else ''}", style="dim")
+    if report.page:
+        yield Text.assemble("wrote    ", (f"{report.page}", "bold green"))
     severities = Counter(finding.severity.value for finding in report.findings)
     words = {"error": "error", "warning": "warning", "info": "note"}
     found = ", ".join(counted(severities[name], word) for name, word in words.items() if severities[name])
@@ -65,20 +75,35 @@ def _class_table(report: Audit) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    parts = {name: report.statistics.parts[name] for name in ("train", "val", "test") if report.splits.get(name)}
     table = Table(box=_rule(), pad_edge=False, header_style="dim")
-    table.add_column("class", max_width=22, overflow="fold")
+    table.add_column("class", max_width=18 if parts else 22, overflow="fold")
     for name in ("boxes", "share"):
         table.add_column(name, justify="right")
     table.add_column("")
-    for name in ("photos", "median size", "w/h"):
+    for name in (*(parts or ("photos",)), "median size", "w/h"):
         table.add_column(name, justify="right")
     shown = list(report.classes.items())[:_CLASSES]
     for name, stats in shown:
         size = f"{stats.median_width:.0f} x {stats.median_height:.0f}" if stats.median_width is not None else "?"
         aspect = f"{stats.median_aspect:.2f}" if stats.median_aspect is not None else "?"
-        bar = Text(_bar(stats.boxes / shown[0][1].boxes), style="cyan")
-        table.add_row(Text(name), f"{stats.boxes:,}", f"{stats.share:.1%}", bar, f"{stats.images:,}", size, aspect)
+        bar = Text(_bar(stats.boxes / shown[0][1].boxes, 6 if parts else 14), style="cyan")
+        counts = [part[name].boxes if name in part else 0 for part in parts.values()] or [stats.images]
+        numbers = [f"{count:,}" for count in counts]
+        table.add_row(Text(name), f"{stats.boxes:,}", f"{stats.share:.1%}", bar, *numbers, size, aspect)
     return table
+
+
+def _said_of_small(report: Audit) -> str:
+    """How many boxes are hard to see at the network's input, and of which class most."""
+    found, limit = report.statistics.at_input, 16
+    total = sum(each.boxes for each in found.values())
+    if not total:
+        return "small:   no photo of known size"
+    small = sum(each.boxes * each.below[limit] for each in found.values()) / total
+    worst = max(found, key=lambda name: found[name].below[limit])
+    most = f" ({worst} {found[worst].below[limit]:.1%})" if small and len(found) > 1 else ""
+    return f"small:   {small:.1%} of the boxes are below {limit} pixels at {report.statistics.input}{most}"
 
 
 def fix_report(report: FixReport) -> Iterator[RenderableType | Next]:
@@ -333,9 +358,12 @@ def _bar(share: float, width: int = 14) -> str:
 def _after_audit(report: Audit) -> Next:
     """fix-exif where photos lie on their side, the cures where labels are wrong, else the next verb of the line."""
     data = quoted(report.root)
+    grave = {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
     if any(finding.code.startswith("ORI") for finding in report.findings):
         return Next(f"ssdprep fix-exif {data}")
-    if report.exit_code:
+    if grave and grave <= _STRADDLING:
+        return Next(f"ssdprep split {data} --force")
+    if grave:
         return Next(f"ssdprep audit {data}", "once the errors above are cured")
     return Next(f"ssdprep {'xml2csv' if report.splits else 'split'} {data}")
 

@@ -38,7 +38,9 @@ def test_ssdprep_never_imports_ssd():
         ("pbtxt", {"record"}),
         ("files", {"record", "change", "journal", "recovery", "disk"}),
         ("labels", {"record", "pbtxt", "files"}),
-        ("audit", {"record", "scan", "orient"}),
+        ("audit", {"record", "scan", "orient", "statistics", "set_checks", "likeness", "look", "page"}),
+        ("statistics", {"record", "likeness"}),
+        ("set_checks", {"record", "statistics", "wording"}),
         (
             "split",
             {

@@ -14,7 +14,7 @@ from folders import APPLE, annotation, pair, photo
 from ssdprep.audit import ClassStats, audit_folder
 
 KEYS = ["images", "negatives", "unlabelled", "left_out", "without_photo", "boxes", "imbalance", "classes", "splits"]
-KEYS += ["findings"]
+KEYS += ["statistics", "looks", "page", "findings"]
 
 
 def codes(audit: Any) -> list[str]:
@@ -93,15 +93,15 @@ def test_a_class_that_is_tested_but_never_trained(tmp_path: Path) -> None:
     (lists / "test.txt").write_text("b\n")
     audit = audit_folder(tmp_path)
     assert audit.splits == {"test": 1, "train": 1}
-    assert codes(audit) == ["AUD003"]
+    assert codes(audit) == ["AUD003", "AUD006"]
 
 
 def test_real_sets(real_data: Path) -> None:
-    bccd = audit_folder(real_data / "bccd")
+    bccd = audit_folder(real_data / "bccd", pixels=False)
     assert (bccd.images, bccd.boxes, bccd.negatives) == (364, 4886, 0)
     assert {name: stats.boxes for name, stats in bccd.classes.items()} == {"RBC": 4153, "WBC": 372, "Platelets": 361}
     assert sorted(codes(bccd)) == ["AUD001", "VOC004", "VOC004", *["VOC025"] * 7]
-    raccoon = audit_folder(real_data / "raccoon")
+    raccoon = audit_folder(real_data / "raccoon", pixels=False)
     assert (raccoon.images, raccoon.imbalance, codes(raccoon)) == (200, 1.0, ["IMG014"] * 3)
 
 
@@ -162,6 +162,40 @@ def test_command_says_one_clear_line_and_goes_on(
     document = cli("audit", tmp_path, "--json")
     assert document.code == 1
     assert document.json["classes"]["apple"]["boxes"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "damaged", "code"),
+    [("error", True, 1), ("error", False, 0), ("warning", False, 1), ("never", True, 0)],
+)
+def test_what_fails_is_chosen(cli: Callable[..., Any], tmp_path: Path, fail_on: str, damaged: bool, code: int) -> None:
+    pair(tmp_path, "a")  # of one box: a warning
+    if damaged:
+        (tmp_path / "b.xml").write_text("")
+    ran = cli("audit", tmp_path, "--fail-on", fail_on, "--json")
+    assert ran.code == code
+    assert {finding["severity"] for finding in ran.json["findings"]} >= {"warning"}
+    assert cli("audit", tmp_path / "missing", "--fail-on", "never").code == 2
+
+
+def test_pixels_are_looked_at_unless_told_otherwise(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    for name in ("a.jpg", "a.xml"):
+        (tmp_path / name.replace("a", "b", 1)).write_bytes((tmp_path / name).read_bytes())
+    ran = cli("audit", tmp_path, "--json", "--jobs", "1")
+    assert "DUP001" in {finding["code"] for finding in ran.json["findings"]}
+    assert ran.json["looks"]["photos"] == 2
+    ran = cli("audit", tmp_path, "--json", "--no-pixels")
+    assert "DUP001" not in {finding["code"] for finding in ran.json["findings"]}
+    assert ran.json["looks"] is None
+
+
+@pytest.mark.parametrize("size", ["300", "300x", "0x300", "300x-1", "x", "³x³", "300x300x3"])
+def test_an_input_that_is_no_size(cli: Callable[..., Any], tmp_path: Path, size: str) -> None:
+    pair(tmp_path, "a")
+    ran = cli("audit", tmp_path, "--input", size)
+    assert ran.code == 2
+    assert "--input" in ran.err
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "file"])

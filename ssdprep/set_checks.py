@@ -1,0 +1,82 @@
+"""What is wrong with a data set as a whole: its balance, its lists, boxes that the network will hardly see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ssdprep.record import Dataset, Finding, Severity
+from ssdprep.statistics import Count, Statistics, class_counts
+from ssdprep.wording import counted, quoted
+
+IMBALANCE, FEW, UNTRAINED, NO_BOXES = "AUD001", "AUD002", "AUD003", "AUD004"
+TINY, UNTESTED, TAGGED = "AUD005", "AUD006", "ORI010"
+
+_UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
+_FEW = 10  # boxes; a class with fewer is memorised, not learnt
+_TINY = 8  # pixels at the network's input: a cell of the finest map of features that SSD looks at
+_MANY = 0.1  # of the boxes of a class
+
+
+def check_set(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
+    """The findings of the whole set, as it was scanned; their path is its folder."""
+    root = dataset.root
+    classes = class_counts(dataset.records)
+    yield from _tagged(dataset)
+    labelled = sum(record.annotation is not None for record in dataset.records)
+    if labelled and not classes:
+        message = f"{counted(labelled, 'annotation')} and not one box: there is nothing to learn"
+        yield Finding(NO_BOXES, Severity.ERROR, root, 0, message, "draw boxes in LabelImg, and save")
+    if len(classes) > 1:
+        often, rare = next(iter(classes)), list(classes)[-1]
+        ratio = classes[often].boxes / classes[rare].boxes
+        if ratio > _UNEVEN:
+            message = f"{ratio:.1f} boxes of {often!r} for one of {rare!r}: the detector will see {often!r} everywhere"
+            remedy = f"label more of {rare!r}, or augment the photos that hold it"
+            yield Finding(IMBALANCE, Severity.WARNING, root, 0, message, remedy)
+    for name, count in classes.items():
+        if count.boxes < _FEW:
+            message = f"class {name!r} has {counted(count.boxes, 'box')}: too few to be learnt"
+            yield Finding(FEW, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
+    yield from _tiny(dataset, statistics)
+    yield from _untrained(dataset, statistics.parts)
+
+
+def _tagged(dataset: Dataset) -> Iterator[Finding]:
+    count = sum(2 <= record.orientation <= 8 for record in dataset.records)
+    if count:
+        message = (
+            f"{count} {'photo is' if count == 1 else 'photos are'} turned by an EXIF tag only: many readers ignore it"
+        )
+        remedy = f"ssdprep fix-exif {quoted(dataset.root)}"
+        yield Finding(TAGGED, Severity.WARNING, dataset.root, 0, message, remedy)
+
+
+def _tiny(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
+    """Classes of which many boxes are too small for the network."""
+    for name, found in statistics.at_input.items():
+        share = found.below[_TINY]
+        if share >= _MANY:
+            message = (
+                f"{share:.0%} of the boxes of {name!r} are less than {_TINY} pixels wide or high"
+                f" once photos are resized to {statistics.input}: too small to be learnt"
+            )
+            remedy = (
+                f"train on crops or at a larger input: `ssdprep audit {quoted(dataset.root)} --input 512x512` tells"
+            )
+            yield Finding(TINY, Severity.WARNING, dataset.root, 0, message, remedy)
+
+
+def _untrained(dataset: Dataset, parts: dict[str, dict[str, Count]]) -> Iterator[Finding]:
+    """Classes that are tested but not trained, and the other way round."""
+    train = parts.get("train")
+    if train is None:
+        return
+    remedy = f"ssdprep split {quoted(dataset.root)} --force"
+    for part in ("val", "test"):
+        for name in sorted(parts.get(part, {}).keys() - train.keys()):
+            message = f"class {name!r} is in {part}, but not in train"
+            yield Finding(UNTRAINED, Severity.WARNING, dataset.root, 0, message, remedy)
+    if parts.get("test"):
+        for name in sorted(train.keys() - parts["test"].keys()):
+            message = f"class {name!r} is in train, but not in test: how well it is found will not be known"
+            yield Finding(UNTESTED, Severity.WARNING, dataset.root, 0, message, f"label more of it, then {remedy}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ssd.anchors import anchor_boxes
 from ssd.config import Config
+from ssd.converters import from_ssd_keras, is_ssd_keras, read_ssd_pytorch
 from ssd.heads import maps_of, predictions, scaled
 from ssdprep.record import SsdprepError
 
@@ -55,19 +56,22 @@ def backbone_layers(model: keras.Model) -> set[str]:
 
 
 def load_weights(model: keras.Model, path: Path) -> tuple[str, ...]:
-    """Copy weights by layer name from a Keras file: a backbone of keras.applications (.h5) or a detector (.keras).
+    """Copy weights by layer name from a file.
 
-    Layers whose shapes differ (heads for other classes) keep what they have. Returns the names of the layers copied;
+    That is a backbone of keras.applications (.h5), a detector (.keras, a run folder), or an SSD300 of the public ports
+    (.h5 of ssd_keras, .pth of ssd.pytorch). Layers whose shapes differ (heads for other classes) keep what they have. Returns the names of the layers copied;
     `SsdprepError` where the file cannot be read or nothing in it fits.
     """
     source = path / "model.keras" if path.is_dir() else path
     if not source.is_file():
         raise SsdprepError(f"{source} does not exist", "give --weights a .h5 or .keras file, a run folder, or none")
+    if source.suffix in (".pth", ".pt"):
+        return copy_weights(model, read_ssd_pytorch(source), str(source))
     try:
         stored = _stored_keras(source) if source.suffix == ".keras" else _stored_h5(source)
     except (OSError, ValueError, KeyError) as error:
         raise SsdprepError(f"{source} is no Keras weights file: {error}", "give a .h5 or .keras file") from error
-    return copy_weights(model, stored, str(source))
+    return copy_weights(model, from_ssd_keras(stored) if is_ssd_keras(stored) else stored, str(source))
 
 
 def load_imagenet(model: keras.Model, config: Config) -> tuple[str, ...]:

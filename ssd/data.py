@@ -15,6 +15,7 @@ import tensorflow as tf
 from ssd.messages import listed
 from ssd.pipeline import Example, example_of
 from ssdprep.derived import damage, read_source
+from ssdprep.formats.tfexample import ORIGINAL
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
@@ -191,11 +192,14 @@ def _example_in(shard: Path, offset: int, message: bytes) -> tuple[list[str], Ex
     names = [text.decode() for text in features["image/object/class/text"].bytes_list.value]
     edges = [numbers(f"image/object/bbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
     difficult = numbers("image/object/difficult")
+    source = features["image/filename"].bytes_list.value[0].decode()
+    drawn_from = features[ORIGINAL].bytes_list.value
     return names, Example(
-        source=features["image/filename"].bytes_list.value[0].decode(),
+        source=source,
         size=(int(numbers("image/height")[0]), int(numbers("image/width")[0])),
         boxes=np.stack(edges, axis=1).astype(np.float32).reshape(-1, 4),
         ids=np.zeros(len(names), np.int32),
         difficult=difficult.astype(bool) if len(difficult) else np.zeros(len(names), bool),
         shard=(shard, offset),
+        original=drawn_from[0].decode() if drawn_from else folded(Path(source).stem),
     )

@@ -19,7 +19,7 @@ from ssdprep.parallel import cores, in_order
 from ssdprep.record import Finding, Report, Track, untracked
 
 SPLITS = "ImageSets/Main"
-_WORTH_A_WORKER = 64  # pictures: below, a worker takes longer to start than to draw
+_WORTH_A_WORKER = 200  # pictures: below, a worker takes longer to start than to draw them
 
 
 class Balance(NamedTuple):

@@ -16,6 +16,7 @@ from ssdprep.record import Box, Object, Size, SsdprepError
 from ssdprep.tensorflow import import_tensorflow
 
 BOX = "image/object/bbox/"
+ORIGINAL = "image/original"  # of a picture that `ssdprep augment` drew: the stem of its photo; else absent
 
 
 class Stored(NamedTuple):
@@ -31,8 +32,13 @@ class Stored(NamedTuple):
     objects: tuple[Object, ...]  # the same boxes in pixels, with names and flags
 
 
-def serialise(source_id: str, encoded: Encoded, objects: Sequence[Object], labels: LabelMap) -> bytes:
-    """A photo and its objects, boxes in pixels of ``encoded``, as the bytes of a ``tf.train.Example``."""
+def serialise(
+    source_id: str, encoded: Encoded, objects: Sequence[Object], labels: LabelMap, original: str = ""
+) -> bytes:
+    """A photo and its objects, boxes in pixels of ``encoded``, as the bytes of a ``tf.train.Example``.
+
+    original: of a drawn picture, the stem of its photo.
+    """
     train = import_tensorflow().train
 
     def texts(*values: str | bytes) -> Any:
@@ -57,6 +63,8 @@ def serialise(source_id: str, encoded: Encoded, objects: Sequence[Object], label
         "image/object/truncated": integers(*(int(thing.truncated) for thing in objects)),
         "image/object/view": texts(*(thing.pose for thing in objects)),
     }
+    if original:
+        features[ORIGINAL] = texts(original)
     for side, column in zip(Box._fields, shares.T, strict=True):
         features[BOX + side] = train.Feature(float_list=train.FloatList(value=column))
     example = train.Example(features=train.Features(feature=features))

@@ -20,6 +20,7 @@ from ssdprep.faults import ImageFault
 from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, read_file, serialise, shares_of
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap, covering, write_label_map
+from ssdprep.provenance import Provenance, read_provenance
 from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.tensorflow import import_tensorflow
 
@@ -63,6 +64,7 @@ class Slot(NamedTuple):
     file: str
     source_id: str
     record: Record
+    original: str  # the stem of the photo that it was drawn from; "": it is one itself
 
 
 class Written(NamedTuple):
@@ -102,7 +104,8 @@ def write_tfrecords(
     source = derived.read_source(data, track=track)
     label_map, odd_labels = covering(_places(source), labels or None)
     parts = source.parts()
-    slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards)]
+    drawn = read_provenance(source.root)
+    slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards, drawn)]
     with derived.new_folder(out) as folder:
         made = list(_write_shards(folder, track(slots, "Writing records", len(slots)), label_map))
         written = [each for each in made if isinstance(each, Written)]
@@ -147,16 +150,17 @@ def _places(source: derived.Source) -> dict[str, str]:
     return places
 
 
-def _slots(split: str, records: Sequence[Record], source: derived.Source, count: int) -> list[Slot]:
+def _slots(split: str, records: Sequence[Record], source: derived.Source, count: int, drawn: Provenance) -> list[Slot]:
     """The photos of a split, mixed and dealt out to its shards, shard by shard."""
     if not count:
         count = -(-sum(record.path.stat().st_size for record in records) // SHARD_BYTES)
     count = min(max(count, 1), len(records))
     mixed = [records[i] for i in np.random.default_rng(_MIX).permutation(len(records))]
     return [
-        Slot(split, f"{split}-{k:05d}-of-{count:05d}.tfrecord", source.name_of(record), record)
+        Slot(split, f"{split}-{k:05d}-of-{count:05d}.tfrecord", source.name_of(record), record, original)
         for k in range(count)
         for record in mixed[k::count]
+        for original in [drawn.original_of(record) if drawn.is_drawn(record) else ""]
     ]
 
 
@@ -175,7 +179,7 @@ def _write_shards(folder: Path, slots: Iterable[Slot], labels: LabelMap) -> Iter
                 except (ImageFault, OSError) as fault:
                     yield derived.damage(slot.record.path, fault)
                     continue
-                writer.write(serialise(slot.source_id, encoded, slot.record.objects, labels))
+                writer.write(serialise(slot.source_id, encoded, slot.record.objects, labels, slot.original))
                 digest = hashlib.sha256(encoded.data).hexdigest()
                 made.append(Written(slot, shares_of(slot.record.objects, encoded.size), encoded.how, decoded, digest))
         _compare(folder / file, made, labels)

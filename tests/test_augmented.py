@@ -76,6 +76,8 @@ def test_originals_are_upright_and_else_untouched(data, tmp_path):
         assert turned.size == (64, 96)
         assert turned.getexif().get(0x0112, 1) == 1
         assert np.abs(marker_in(np.asarray(turned)) - (20, 10, 50, 40)).max() <= 1
+    with Image.open(report.out / "images/turned_aug1.jpg") as drawn:
+        assert dict(drawn.getexif()) == {}
     copy = next(r for r in scan_folder(report.out).records if r.path.stem == "turned_aug1")
     assert copy.size == (64, 96)
     assert np.abs(marker_in(np.asarray(Image.open(copy.path))) - copy.objects[0].box).max() <= 2

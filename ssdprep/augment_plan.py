@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -102,7 +103,8 @@ def _short(root: Path, short: Sequence[balance.Short], ratio: float, at_most: in
             remedy = f"label more photos of such things, or --at-most {2 * at_most}"
         else:
             why = f"more of their photos would bring as many {found[0].frequent!r} with them"
-            remedy = f"label photos that show them with fewer {found[0].frequent!r}, or ask for less than {ratio:g}"
+            reached = math.ceil(10 * max(each.ratio for each in short)) / 10
+            remedy = f"label photos that show them with fewer {found[0].frequent!r}, or --balance {reached:g}"
         yield Finding(code, Severity.WARNING, root, 0, f"not balanced to {ratio:g}: {named}{more}; {why}", remedy)
 
 

@@ -35,6 +35,7 @@ class SheetReport(Report):
     kept: int  # of them: still on the pictures
     drawn_from: int  # photos that the run would draw from
     pictures: int  # that it would draw
+    options: dict[str, float | str]  # how the run was asked for besides the recipe's operations, where that is unusual
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class SheetReport(Report):
             "drawn_from": self.drawn_from,
             "pictures": self.pictures,
             "recipe": self.recipe.operations,
+            "options": self.options,
         }
 
 
@@ -102,8 +104,15 @@ def preview_augmentation(
         kept=kept,
         drawn_from=len(used),
         pictures=sum(len(task.copies) for task in tasks),
+        options=_unusual(recipe, copies=copies, balance=balance, at_most=at_most, seed=seed),
         findings=derived.merged(source.findings, found, faults),
     )
+
+
+def _unusual(recipe: Recipe, **asked: float | None) -> dict[str, float | str]:
+    usual = {"copies": 1, "balance": None, "at_most": AT_MOST, "seed": 0, "min_visibility": 0.3, "fit": "ellipse"}
+    chosen = {**asked, "min_visibility": recipe.min_visibility, "fit": recipe.fit}
+    return {name: value for name, value in chosen.items() if value is not None and value != usual[name]}
 
 
 def _tile(task: Task, recipe: Recipe, seed: int) -> Tile:

@@ -288,15 +288,14 @@ def augment_sheet_report(report: SheetReport) -> Iterator[RenderableType | Next]
     would = f"{counted(report.pictures, 'picture')} from {counted(report.drawn_from, 'photo')}"
     yield Text(f"would draw {would}")
     yield Text.assemble("wrote   ", (f"{report.out}", "bold green"))
-    yield Next(
-        f"ssdprep augment {quoted(report.root)} {_flags(report.recipe.operations)}", "the same without --preview"
-    )
+    typed = _flags(report.recipe.operations | report.options)
+    yield Next(f"ssdprep augment {quoted(report.root)} {typed}", "the same without --preview")
 
 
-def _flags(operations: dict[str, Any]) -> str:
+def _flags(options: dict[str, Any]) -> str:
     """A recipe as it is typed."""
-    names = {name: f"--{name.replace('_', '-')}" for name in operations}
-    return " ".join(names[name] + ("" if value is True else f" {value:g}") for name, value in operations.items())
+    words = {name: "" if value is True else f" {value}".removesuffix(".0") for name, value in options.items()}
+    return " ".join(f"--{name.replace('_', '-')}{word}" for name, word in words.items())
 
 
 def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:

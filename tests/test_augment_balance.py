@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 
 import pytest
@@ -85,6 +86,7 @@ def test_a_class_that_never_comes_alone_is_said(tmp_path):
     finding = next(finding for finding in report.findings if finding.code == "AUG004")
     assert "would bring as many 'apple' with them" in finding.message
     assert "fewer 'apple'" in finding.remedy
+    assert re.search(r"--balance \d", finding.remedy)
     fig, apple = report.for_training["fig"], report.for_training["apple"]
     assert apple[1] / fig[1] < apple[0] / fig[0]  # as near as the photos allow
 

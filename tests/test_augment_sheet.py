@@ -31,7 +31,8 @@ def test_a_sheet_appears_beside_the_folder_and_nothing_else(cli, data, tmp_path)
         assert sheet.width == 1680
         assert len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 1000
     assert "would draw 10 pictures from 5 photos" in done.out
-    assert "ssdprep augment data --rotate 20 --scale 0.1 --flip-h --noise 0.05" in done.out.replace("\n", " ")
+    typed = "ssdprep augment data --rotate 20 --scale 0.1 --flip-h --noise 0.05 --copies 2"
+    assert typed in done.out.replace("\n", " ")
 
 
 def test_the_sheet_shows_what_the_run_draws(cli, data, tmp_path):

@@ -29,6 +29,8 @@ _HOME = {
     "mobilenet_v1": "backbones.mobilenet_v1",
     "mobilenet_v2": "backbones.mobilenet_v2",
     "vgg16": "backbones.vgg16",
+    "image_batch_generator": "generators",
+    "data_generator": "generators",
     "Recipe": "stages",
     "Run": "run",
     "train_folder": "trainer",

@@ -59,8 +59,8 @@ def load_weights(model: keras.Model, path: Path) -> tuple[str, ...]:
     """Copy weights by layer name from a file.
 
     That is a backbone of keras.applications (.h5), a detector (.keras, a run folder), or an SSD300 of the public ports
-    (.h5 of ssd_keras, .pth of ssd.pytorch). Layers whose shapes differ (heads for other classes) keep what they have. Returns the names of the layers copied;
-    `SsdprepError` where the file cannot be read or nothing in it fits.
+    (.h5 of ssd_keras, .pth of ssd.pytorch). Layers whose shapes differ (heads for other classes) keep what they have.
+    Returns the names of the layers copied; `SsdprepError` where the file cannot be read or nothing in it fits.
     """
     source = path / "model.keras" if path.is_dir() else path
     if not source.is_file():

@@ -77,22 +77,25 @@ def build_model(
 ) -> keras.Model:
     """Document 004's detector on MobileNetV2, in the port's form: output (B, n_boxes, n_classes + 13).
 
-    image_size: (height, width) or (height, width, 3) in pixels, any. n_classes: without background. l2_reg: weight
+    image_size: (height, width) or (height, width, 3) in pixels. n_classes: without background. l2_reg: weight
     decay of all new layers. Scales run evenly from min_scale to max_scale, which is the extra one, as the report's code
     has it, or are given: one for each of the six maps and one more, as shares of the shorter side. aspect_ratios: of
     every map. steps, clip_boxes: see `ssd.anchors`; the report's code clips with "pixels". normalize_coords: anchors
     as shares of the image's sides instead of pixels.
 
-    geometry: "report" has the maps of the report's code, 3,836,924 parameters with 2 classes; "wide" takes features
-    from before the bottlenecks, as the papers on MobileNetV2 do. weights: "imagenet", a file, or None for random ones.
-    freeze_backbone: only the new layers learn. Pictures go in as they are, 0..255, RGB.
+    geometry: "report" has the maps of the report's code, 3,836,924 parameters with 2 classes, and needs sides of 193
+    pixels or more (`ValueError`); "wide" takes features from before the bottlenecks, as the papers on MobileNetV2 do.
+    weights: "imagenet", a file, or None for random ones. freeze_backbone: only the new layers learn. Pictures go in as
+    they are, 0..255, RGB.
     """
     base = GEOMETRIES[geometry]
+    if geometry == "report" and min(image_size[:2]) < 193:
+        raise ValueError(f"the report's maps need sides of 193 pixels or more, not {image_size}: geometry='wide'")
     maps = len(base.aspect_ratios)
     config = replace(
         base,
         image_size=(int(image_size[0]), int(image_size[1])),
-        scales=tuple(scales) if scales is not None else linspace_scales(min_scale, max_scale, maps),
+        scales=_scales(scales, min_scale, max_scale, maps),
         aspect_ratios=(tuple(float(ratio) for ratio in aspect_ratios),) * maps,
         two_boxes_for_ar1=two_boxes_for_ar1,
         steps=None if steps is None else tuple(steps),
@@ -119,3 +122,11 @@ def _four(values: Sequence[float]) -> Any:
     if len(values) != 4 or min(values) <= 0:
         raise ValueError(f"variances must be four numbers greater than 0, not {values}")
     return tuple(float(value) for value in values)
+
+
+def _scales(given: Sequence[float] | None, smallest: float, largest: float, maps: int) -> tuple[float, ...]:
+    if given is None:
+        return linspace_scales(smallest, largest, maps)
+    if len(given) != maps + 1:
+        raise ValueError(f"{maps} maps need {maps + 1} scales, not {len(given)}")
+    return tuple(given)

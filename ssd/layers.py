@@ -18,7 +18,7 @@ class L2Normalization(keras.layers.Layer):
     """Vectors brought to length 1 and multiplied by a learnt scale for each channel (Liu et al. 2016b, ParseNet).
 
     Any shape; ``axis`` holds the channels. gamma_init: where the scales start, 20 in SSD. y = gamma * x / (|x| + 1e-10)
-    as in Caffe and ssd.pytorch, so that nothing stays nothing.
+    as in Caffe and ssd.pytorch, so that nothing stays nothing; here it also teaches nothing.
     """
 
     def __init__(self, gamma_init: float = 20, axis: int = -1, **kwargs: Any) -> None:
@@ -35,12 +35,12 @@ class L2Normalization(keras.layers.Layer):
         """Computed in float32: the squares of float16 activations exceed its range."""
         x = ops.cast(inputs, "float32")
         squared = ops.sum(ops.square(x), axis=self.axis, keepdims=True)
-        # The root has no derivative at 0, and inf * 0 is no number.
-        length = ops.sqrt(ops.where(squared > 0, squared, 1.0)) * ops.cast(squared > 0, "float32")
+        something = squared > 0  # what is nothing has no direction, and a derivative of 1e10
+        length = ops.sqrt(ops.where(something, squared, 1.0)) + 1e-10
         shape = [1] * len(inputs.shape)
         shape[self.axis] = -1
-        scaled = x / (length + 1e-10) * ops.reshape(ops.cast(self.gamma, "float32"), shape)
-        return ops.cast(scaled, inputs.dtype)
+        unit = ops.where(something, x / length, 0.0)
+        return ops.cast(unit * ops.reshape(ops.cast(self.gamma, "float32"), shape), inputs.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """As the input."""

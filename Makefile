@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: install demo test fuzz lint clean
+.PHONY: install demo test bench fuzz lint clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/installed
@@ -28,7 +28,7 @@ demo: install
 
 test: install
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 fuzz: install
 	@cd tests && for target in annotation label_map image; do PYTHONPATH=.. ../$(BIN)/python -m fuzz $$target || exit 1; done

@@ -64,7 +64,7 @@ def write_page(report: Audit, dataset: Dataset, out: Path, *, track: Track = unt
 
 def render(report: Audit, dataset: Dataset, *, track: Track = untracked) -> bytes:
     """The page as UTF-8; the same for the same data. Reads the photos that are on it, a few for each kind."""
-    from ssdprep.page import numbers, sections
+    from ssdprep.page import classes, sections, shapes
 
     upright = to_upright(dataset)
     colours = palette({thing.name for record in dataset.records for thing in record.objects})
@@ -76,11 +76,11 @@ def render(report: Audit, dataset: Dataset, *, track: Track = untracked) -> byte
         (
             "classes",
             "Classes",
-            lambda: join(numbers.classes(report), numbers.looks(report, album), numbers.meetings(report)),
+            lambda: join(classes.classes(report), classes.looks(report, album), classes.meetings(report)),
         ),
-        ("split", "Split", lambda: numbers.parts(report)),
-        ("boxes", "Boxes", lambda: numbers.sizes(report, boxes_of(upright.records))),
-        ("photos", "Photos", lambda: numbers.photos(report) if report.images else None),
+        ("split", "Split", lambda: classes.parts(report)),
+        ("boxes", "Boxes", lambda: shapes.sizes(report, boxes_of(upright.records))),
+        ("photos", "Photos", lambda: shapes.photos(report) if report.images else None),
     ]
     made = [(anchor, title, make()) for anchor, title, make in track(planned, "Drawing the page", len(planned))]
     there = [(anchor, title, content) for anchor, title, content in made if content]
@@ -92,7 +92,7 @@ def render(report: Audit, dataset: Dataset, *, track: Track = untracked) -> byte
             tag("p", "Data set audit", class_="over"),
             tag("h1", name),
             sections.verdict(kinds),
-            numbers.tiles(report),
+            classes.tiles(report),
         ),
         tag("nav", (tag("a", title, href=f"#{anchor}") for anchor, title, _ in there), aria_label="On this page"),
         tag("main", (tag("section", tag("h2", title), content, id=anchor) for anchor, title, content in there)),

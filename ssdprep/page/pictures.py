@@ -23,7 +23,7 @@ _QUALITY = 76
 _MOST = 3_000_000  # characters of all pictures
 _EACH = 6  # pictures of one kind of finding, and of one class
 _SMALL = 0.25  # of the photo's sides; around a smaller box only a part of the photo is shown
-_UNDRAWN = "boxes not drawn: which way is up?"
+_UNDRAWN = "boxes not drawn: their place is in doubt"
 PARTS = ("train", "val", "test")
 
 
@@ -45,6 +45,7 @@ class Album:
         self._seen = {path: record for record in dataset.records for path in _paths(record)}
         self._upright = {path: record for record in upright.records for path in _paths(record)}
         self._part = {record.path: part for part in PARTS for record in dataset.splits.get(part, ())}
+        self._left_out = {path.stem: path for path in dataset.left_out}
         self._left = _MOST
 
     def of_findings(self, findings: Sequence[Finding]) -> list[Picture]:
@@ -53,9 +54,7 @@ class Album:
             return self._of_copies(findings)
         first: dict[Path, Finding] = {}
         for finding in findings:
-            record = self._seen.get(finding.path)
-            path = record.image if record else finding.path
-            if path and (record or path.is_file()):
+            if path := self._photo_of(finding.path):
                 first.setdefault(path, finding)
         pictures: list[Picture] = []
         most = _EACH if findings[0].severity is not Severity.INFO else _EACH // 2
@@ -64,6 +63,12 @@ class Album:
             if picture is not None:
                 pictures.append(picture)
         return pictures
+
+    def _photo_of(self, path: Path) -> Path | None:
+        """The photo that a path names, or that belongs to the annotation that it names; those left out go by stem."""
+        if record := self._seen.get(path):
+            return record.image
+        return self._left_out.get(path.stem)
 
     def of_class(self, name: str) -> list[Picture]:
         """Up to six boxes of a class, cut out, taken from all of them evenly."""
@@ -99,7 +104,7 @@ class Album:
         faulty = next((thing for thing in objects if finding.line and thing.line == finding.line), None)
         caption = path.name + (f" ({self._part[path]})" if path in self._part else "")
         seen = self._seen.get(path)
-        if record is None and seen is not None and seen.objects:
+        if record is None and (seen is None or seen.objects):
             caption += f" ({_UNDRAWN})"
         focus = faulty.box if faulty and record and record.size and _is_small(faulty.box, record) else None
         return self._picture(path, objects, focus, caption, _SHOT)

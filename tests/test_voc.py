@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdprep.formats import voc
+from ssdprep.formats import labelimg, voc
 from ssdprep.record import Box, Object, Record, Severity, Size
 
 LABELIMG = """<annotation verified="yes">
@@ -531,3 +531,30 @@ def test_real_annotations_survive_patching(real_data: Path) -> None:
 def test_two_zero_area_boxes_are_found_in_real_data(real_data: Path) -> None:
     found = [finding for file in sorted(real_data.rglob("*.xml")) for finding in voc.read(file)[1]]
     assert [finding.code for finding in found if finding.severity is Severity.ERROR] == ["VOC004", "VOC004"]
+
+
+# ---- the layout of LabelImg, read without a parser ------------------------------------------------------------------
+
+VALUES = st.sampled_from(
+    ["apple", "", " ", "é", "梨", "a b", " a", "0", "1", "07", "4_0", "-3", "1.5", "٣", "1e3", "99999999999"]
+) | st.sampled_from(
+    ["&amp;", "<b/>", "<!-- -->", "]]>", "\t", "\n", "\r", "\x85", "\ufffe", "a/b.jpg", "C:\\a.jpg", "..", "x:y"]
+)
+
+
+@given(st.data())
+def test_labelimg_layout_is_read_as_the_parser_reads_it(data: st.DataObject) -> None:
+    parts = re.split(r"(?<=>)([^<\n]+)(?=<)", LABELIMG)
+    place = data.draw(st.sampled_from(range(1, len(parts), 2)))
+    parts[place] = data.draw(VALUES)
+    same_lines = b'<?xml version="1.0"?>'  # a declaration: the same document to a parser, another layout
+    changed = "".join(parts).encode()
+    cut = data.draw(st.sampled_from([changed, changed[:-1], changed + b" ", changed.replace(b"\n", b"\r\n")]))
+    assert voc.parse(cut) == voc.parse(same_lines + cut)
+
+
+def test_labelimg_layout_needs_no_parser() -> None:
+    plain = labelimg.read(LABELIMG.encode())
+    assert plain is not None
+    assert plain.objects == (APPLE,)
+    assert labelimg.read(LABELIMG.replace("\t", "  ").encode()) is None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ssdprep.files import write_new
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
 from ssdprep.wording import counted, quoted
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 OWN_SIZE, NO_SIZE, OWN_NAME = "CSV001", "CSV002", "CSV003"
@@ -77,7 +76,7 @@ def xml_to_csv(
     labelled = [record for record in dataset.records if record.annotation is not None]
     empty = [record for record in labelled if not record.objects]
     written = labelled if negatives else [record for record in labelled if record.objects]
-    _write(_frame(written), target)
+    _write(_table(written), target)
     findings = (*to_upright(dataset).findings, *_said_once(dataset.root, written))
     if empty and not negatives:
         findings += (_left_out(target, len(empty)),)
@@ -140,13 +139,14 @@ def _number(text: str) -> int | float | None:
     return int(value) if value.is_integer() else value
 
 
-def _frame(records: Sequence[Record]) -> DataFrame:
-    """The table: text, and integers that may be missing."""
-    import pandas as pd
-
-    rows = [row for record in records for row in _rows(record)]
-    types = {name: "object" if name in {"filename", "class"} else "Int64" for name in COLUMNS}
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
+def _table(records: Sequence[Record]) -> bytes:
+    """The rows as pandas would write them, without waiting for pandas."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        writer.writerows(_rows(record))
+    return text.getvalue().encode()
 
 
 def _rows(record: Record) -> Iterator[tuple[object, ...]]:
@@ -175,7 +175,7 @@ def csv_size(record: Record) -> Size:
     return record.labelled_size or next(fitting, known[0] if known else Size(0, 0))
 
 
-def _write(table: DataFrame, target: Path) -> None:
+def _write(table: bytes, target: Path) -> None:
     """Put the table in place at once, but never over a file that is something else."""
     if target.exists():
         with target.open("rb") as file:
@@ -183,7 +183,7 @@ def _write(table: DataFrame, target: Path) -> None:
         if start and start.rstrip() != ",".join(COLUMNS).encode():
             remedy = f"name another file: --out {target.stem}-2.csv"
             raise SsdprepError(f"{target} exists and is no table of boxes", remedy)
-    write_new(target, table.to_csv(index=False, lineterminator="\n").encode())
+    write_new(target, table)
 
 
 def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from ssdprep.formats import xml_spans
+from ssdprep.formats import labelimg, xml_spans
 from ssdprep.formats.xml_root import LIMIT, Element, Report, misplaced, number, root_of
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
 
@@ -59,6 +59,9 @@ def read(path: Path) -> tuple[Annotation | None, tuple[Finding, ...]]:
 
 def parse(data: bytes, path: Path = Path()) -> tuple[Annotation | None, tuple[Finding, ...]]:
     """`read` for bytes at hand; ``path`` is what the findings name."""
+    if plain := labelimg.read(data):
+        boxes_of_all = tuple(thing.box for thing in plain.objects)
+        return Annotation(plain.objects, boxes_of_all, plain.size, plain.filename, plain.verified), ()
     findings: list[Finding] = []
 
     def report(code: str, severity: Severity, line: int, message: str, remedy: str) -> None:

@@ -18,7 +18,7 @@ from ssdprep.turn import JPEG_OPS
 SOI = b"\xff\xd8"
 EXIF = b"Exif\0\0"
 APP0, APP1, APP2, APP13, APP14, APP15, COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF, 0xFE
-SOS, _EOI = 0xDA, 0xD9
+SOS, DHT, _EOI = 0xDA, 0xC4, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG, DAC
 _COMMON = {0xC0, 0xC1, 0xC2}  # what every decoder reads
 _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.S)

@@ -7,6 +7,8 @@ import random
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 from ssdprep.formats import voc
 from ssdprep.record import Box, Object, Record, Size
 
@@ -30,12 +32,10 @@ def xml(folder: Path, count: int) -> Path:
 
 
 def photos(folder: Path, count: int, *, tagged: bool, source: Path) -> Path:
-    """``count`` photos, each another cut of a sample photo, with XML beside them, made once; JPEG of quality 90.
+    """``count`` photos of quality 90, each four cuts of sample photos at about their own size, with XML; made once.
 
     tagged: stored lying, with orientation 6 and boxes in the upright frame; else upright without a tag.
     """
-    from PIL import Image
-
     if (folder / f"{_name(count - 1)}.xml").exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -45,16 +45,25 @@ def photos(folder: Path, count: int, *, tagged: bool, source: Path) -> Path:
     exif = Image.Exif()
     exif[0x0112] = 6
     for i in range(count):
-        with Image.open(originals[i % len(originals)]) as image:
-            share = rng.uniform(0.7, 1.0)
-            width, height = round(image.width * share), round(image.height * share)
-            x, y = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
-            cut = image.convert("RGB").resize(SIZE, Image.Resampling.LANCZOS, (x, y, x + width, y + height))
+        whole = Image.new("RGB", SIZE)
+        for x in (0, SIZE.width // 2):
+            for y in (0, SIZE.height // 2):
+                whole.paste(_cut(rng, rng.choice(originals)), (x, y))
         data = io.BytesIO()
-        cut.save(data, "JPEG", quality=90, **({"exif": exif} if tagged else {}))
+        whole.save(data, "JPEG", quality=90, **({"exif": exif} if tagged else {}))
         (folder / f"{_name(i)}.jpg").write_bytes(data.getvalue())
         (folder / f"{_name(i)}.xml").write_bytes(_annotation(rng, i, SIZE.swapped if tagged else SIZE))
     return folder
+
+
+def _cut(rng: random.Random, path: Path) -> Image.Image:
+    """A quarter of a picture: photographic texture, not the blur of a small photo that was enlarged."""
+    size = SIZE.width // 2, SIZE.height // 2
+    with Image.open(path) as image:
+        share = rng.uniform(0.85, 1.0)
+        width, height = image.width * share, image.height * share
+        x, y = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
+        return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, (x, y, x + width, y + height))
 
 
 def fresh(kept: Path, used: Path) -> None:

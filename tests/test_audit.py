@@ -190,6 +190,20 @@ def test_pixels_are_looked_at_unless_told_otherwise(cli: Callable[..., Any], tmp
     assert ran.json["looks"] is None
 
 
+def test_copies_across_the_split_ask_for_a_new_one(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    for name in ("a.jpg", "a.xml"):
+        (tmp_path / name.replace("a", "b", 1)).write_bytes((tmp_path / name).read_bytes())
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+    (lists / "test.txt").write_text("b\n")
+    ran = cli("audit", tmp_path)
+    assert ran.code == 1
+    assert "error DUP003" in ran.out
+    assert f"next:    ssdprep split {tmp_path} --force" in ran.out
+
+
 @pytest.mark.parametrize("size", ["300", "300x", "0x300", "300x-1", "x", "³x³", "300x300x3"])
 def test_an_input_that_is_no_size(cli: Callable[..., Any], tmp_path: Path, size: str) -> None:
     pair(tmp_path, "a")

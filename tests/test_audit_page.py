@@ -150,6 +150,14 @@ def test_it_shows_the_photos_small(page: Path) -> None:
     assert "p1.jpg (train)" in alts
 
 
+def test_the_photo_of_an_annotation_that_cannot_be_read(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    (tmp_path / "a.xml").write_text("<annotation>")
+    cli("audit", tmp_path, "--html", tmp_path / "a.html")
+    alts = [image["alt"] for image in Reader((tmp_path / "a.html").read_text("utf-8")).all("img")]
+    assert alts == ["a.jpg (boxes not drawn: their place is in doubt)"]
+
+
 def test_many_findings_make_no_large_page(cli: Callable[..., Any], tmp_path: Path) -> None:
     for number in range(400):
         annotation(tmp_path / "data" / f"{number}.xml", [(f"class {number}", -9, 0, 900, 40)] * 9)

@@ -3,7 +3,7 @@
 STYLE = """
 :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#171a21;--dim:#59616f;--line:#dfe3e9;--track:#e9ecf1;
 --accent:#1f6feb;--bar:#3b7dd8;--error:#c4261d;--error-bg:#fdecea;--warning:#8a5a00;--warning-bg:#fdf3dc;
---info:#2a5f87;--info-bg:#e8f1f8;--good:#1a7f45;--good-bg:#e5f5ec;--bad:#d9480f;--ground:#eef1f5;--hot:#b3350c;
+--info:#2a5f87;--info-bg:#e8f1f8;--good:#1a7f45;--good-bg:#e5f5ec;--bad:#c2410c;--ground:#eef1f5;--hot:#b3350c;
 --tiny:#d9480f2e;--hard:#d9480f17;--shadow:0 1px 2px #1018280d,0 1px 6px #1018280a}
 @media (prefers-color-scheme:dark){:root{--paper:#12141a;--card:#1b1e26;--ink:#e9ecf2;--dim:#a3acba;--line:#2d323d;
 --track:#2a2f3a;--accent:#7db2ff;--bar:#5b96e6;--error:#ff8f86;--error-bg:#3c1f1f;--warning:#f0c063;--warning-bg:#362b14;
@@ -86,7 +86,7 @@ td.wide{width:28%;min-width:110px}
 thead th{max-width:130px;overflow:hidden;text-overflow:ellipsis}
 table.matrix td,table.matrix thead th+th{text-align:center;padding-left:8px;padding-right:8px}
 .chip{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:8px;box-shadow:inset 0 0 0 1px #0004}
-.zero{color:var(--dim);opacity:.55}
+.zero{color:var(--dim)}
 .alarm{color:var(--bad);font-weight:600}
 svg{display:block;width:100%;height:auto}
 svg.meter{height:9px}
@@ -114,7 +114,7 @@ display:block}
 .h1,.h2,.h3,.h4,.h5,.h6,.h7,.h8{fill:var(--hot)}
 .h1{fill-opacity:.1}.h2{fill-opacity:.2}.h3{fill-opacity:.32}.h4{fill-opacity:.44}.h5{fill-opacity:.56}
 .h6{fill-opacity:.7}.h7{fill-opacity:.84}.h8{fill-opacity:1}
-td.k{color:var(--ink);background:color-mix(in srgb,var(--hot) calc(var(--k)*55%),transparent)}
+td.k{color:var(--ink);background:color-mix(in srgb,var(--hot) calc(var(--k)*42%),transparent)}
 footer{color:var(--dim);font-size:.8125rem;margin-top:44px;border-top:1px solid var(--line);padding-top:14px}
 @media (max-width:640px){
 .wrap{padding:0 14px 40px}nav{margin:14px -14px 0;padding:0 14px}header{padding-top:22px}h1{font-size:1.5rem}

@@ -27,11 +27,11 @@ class Learner(keras.Model):
         return self.detector(images, training=training)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
-        """Class loss plus box loss over the positives of the batch (`ssd.loss.multibox_loss`)."""
+        """Class and box loss over the positives of the batch (`ssd.loss.multibox_loss`), and any weight decay."""
         classes, boxes = multibox_loss(y_pred["logits"], y_pred["offsets"], *y)
         self.class_loss.update_state(classes)
         self.box_loss.update_state(boxes)
-        return classes + boxes
+        return classes + boxes + sum(self.detector.losses)
 
 
 class AveragedAdam(keras.optimizers.Adam):

@@ -42,9 +42,11 @@ def freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: Re
     photos, and on hundreds would evaluate with the statistics of random weights.
     """
     known = set(pretrained)
+    n = recipe.first_free_block
+    first_free = (f"block_{n}_", f"block{n}_", f"conv_dw_{n}")  # as MobileNetV2, VGG-16 and MobileNet name it
     early = True  # layers stand in the order of the graph: the first blocks come first
     for layer in model.layers:
-        early = early and not layer.name.startswith(f"block_{recipe.first_free_block}_")
+        early = early and not layer.name.startswith(first_free)
         statistics = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = layer.name not in known or (stage == "all" and not early and not statistics)
         if statistics and layer.trainable:

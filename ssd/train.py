@@ -23,12 +23,12 @@ def train(
         typer.Option(
             metavar="imagenet|none|PATH",
             help="Where to start: ImageNet (downloaded), random weights, or a file: a keras.applications .h5, "
-            "a .keras model, a run folder.",
+            "a .keras model, a run folder, an SSD300 of ssd_keras (.h5) or ssd.pytorch (.pth).",
         ),
     ] = "imagenet",
     preset: Annotated[
         str,
-        typer.Option(metavar="NAME", help="The detector: this one, or mobilenet_v2_035_ssd_224, a third as wide."),
+        typer.Option(metavar="NAME", help="The detector; python -m ssd.summary lists them."),
     ] = "mobilenet_v2_ssd_224",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Photos in one step.")] = 16,

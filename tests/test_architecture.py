@@ -82,7 +82,7 @@ def test_only_the_console_prints():
     assert [p.name for p in (*PREP, *SSD) if prints(p)] == []
 
 
-@pytest.mark.parametrize("module", ["ssdprep.cli", "ssdprep", "ssd.train", "ssd.evaluate", "ssd.predict", "ssd"])
+@pytest.mark.parametrize("module", ["ssdprep.cli", "ssdprep", "ssd.train", "ssd.evaluate", "ssd.predict", "ssd.summary", "ssd"])
 def test_the_start_is_light(module):
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

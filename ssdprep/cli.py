@@ -347,6 +347,7 @@ def tfrecord(
         ),
     ] = None,
     shards: Annotated[int, typer.Option(min=0, help="Files for each split; 0: one for each 200 MB.")] = 0,
+    jobs: Jobs = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -355,7 +356,7 @@ def tfrecord(
     from ssdprep.formats.tfrecord import write_tfrecords
     from ssdprep.tables import tfrecord_report
 
-    report = write_tfrecords(data, out, labels=labels, shards=shards, track=console.track)
+    report = write_tfrecords(data, out, labels=labels, shards=shards, track=console.track, jobs=jobs)
     console.show(report, tfrecord_report)
 
 

@@ -262,11 +262,23 @@ def test_what_differs_when_read_back_stops_the_run(plain, tmp_path, monkeypatch)
     """A disk that loses the end of a file."""
     from ssdprep.formats import tfrecord
 
-    read = tfrecord.read_file
-    monkeypatch.setattr(tfrecord, "read_file", lambda path: list(read(path))[:-1])
+    read = tfrecord.read_serialised
+    monkeypatch.setattr(tfrecord, "read_serialised", lambda path: list(read(path))[:-1])
     with pytest.raises(SsdprepError, match="8 photos were written, 7 read back"):
         write_tfrecords(plain, tmp_path / "out")
+    monkeypatch.setattr(
+        tfrecord, "read_serialised", lambda path: (entry.replace(b"\xff\xd9", b"\xff\xd8") for entry in read(path))
+    )
+    with pytest.raises(SsdprepError, match="does not read back as it was written"):
+        write_tfrecords(plain, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_any_number_of_workers_writes_the_same_bytes(plain, tmp_path):
+    one, two = (write_tfrecords(plain, tmp_path / str(jobs), shards=2, jobs=jobs) for jobs in (1, 2))
+    assert sorted(path.name for path in one.out.iterdir()) == sorted(path.name for path in two.out.iterdir())
+    for path in one.out.iterdir():
+        assert path.read_bytes() == (two.out / path.name).read_bytes()
 
 
 def test_flags_and_poses_come_back(tmp_path):

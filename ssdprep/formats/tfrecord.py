@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ssdprep import __version__, derived, images
+from ssdprep.disk import digest, sha256
 from ssdprep.faults import ImageFault
-from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, read_file, serialise, shares_of
+from ssdprep.formats.tfexample import (
+    Stored,
+    parse_example,
+    parse_spec,
+    parse_stored,
+    read_file,
+    read_serialised,
+    serialise,
+    shares_of,
+)
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap, covering, write_label_map
+from ssdprep.parallel import in_order
 from ssdprep.provenance import Provenance, read_provenance
 from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.tensorflow import import_tensorflow
@@ -30,6 +40,8 @@ NO_SPLITS, UNLISTED, NOT_DECODED = "TFR001", "TFR002", "TFR003"
 LABEL_MAP, MANIFEST = "label_map.pbtxt", "manifest.json"
 SHARD_BYTES = 200_000_000  # aimed at, where the number of shards is not given
 _MIX = 0  # seeds the order within a split: each shard holds a mix, and each run the same one
+_AT_ONCE = 4  # photos that travel to a worker together
+_WORTH_WORKERS = 32 * 2**20  # bytes of photos below which starting processes costs more than it saves
 _EACH = 25  # of the photos that pass through, TensorFlow decodes the first of a shard and then every so many
 
 
@@ -67,14 +79,21 @@ class Slot(NamedTuple):
     original: str  # the stem of the photo that it was drawn from; "": it is one itself
 
 
+class Ready(NamedTuple):
+    """A photo as it goes into a shard."""
+
+    encoded: Encoded
+    sha256: str  # of its bytes
+
+
 class Written(NamedTuple):
     """What went into a shard, to be compared with what comes out."""
 
     slot: Slot
-    shares: np.ndarray[Any, np.dtype[np.float32]]
     how: str
-    decoded: bool
+    decoded: bool  # by TensorFlow; then what is read back is also taken apart
     sha256: str
+    crc: int  # CRC-32 of the whole entry
 
 
 def write_tfrecords(
@@ -84,14 +103,15 @@ def write_tfrecords(
     labels: Path | str | None = None,
     shards: int = 0,
     track: Track = untracked,
+    jobs: int = 1,
 ) -> TfrecordReport:
     """Write ``{train,val,test}-00000-of-00004.tfrecord``, ``label_map.pbtxt`` and ``manifest.json`` into a new folder.
 
     Every labelled photo of a split goes in, upright: its own bytes where they are an upright RGB JPEG or PNG. Photos
     are mixed, in an order that never changes: the same folder gives the same bytes. Every shard is read back, its CRCs
-    checked, every box and every photo's hash compared; TensorFlow decodes each transcoded photo, the first of each
-    shard and each 25th. A damaged photo becomes a finding. ``out`` (default: DATA-tfrecord, beside DATA) appears whole
-    or not at all.
+    checked, every byte compared by a CRC of its own; TensorFlow decodes each transcoded photo, the first of each shard
+    and each 25th, and their boxes are compared one by one. A damaged photo becomes a finding. ``out`` (default:
+    DATA-tfrecord, beside DATA) appears whole or not at all.
 
     labels: a file that gives the ids; default: the names in use, sorted, from 1. shards: files for each split; 0: one
     for each 200 MB. Raises `SsdprepError` for a class that ``labels`` does not hold, an ``out`` that is not empty,
@@ -107,7 +127,9 @@ def write_tfrecords(
     drawn = read_provenance(source.root)
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards, drawn)]
     with derived.new_folder(out) as folder:
-        made = list(_write_shards(folder, track(slots, "Writing records", len(slots)), label_map))
+        ready = in_order(_ready, [slot.record.path for slot in slots], jobs=_workers(slots, jobs), at_once=_AT_ONCE)
+        pairs = zip(slots, track(ready, "Writing records", len(slots)), strict=True)
+        made = list(_write_shards(folder, pairs, label_map))
         written = [each for each in made if isinstance(each, Written)]
         write_label_map(folder / LABEL_MAP, label_map)
         manifest = _manifest(folder, source, label_map, slots, written)
@@ -164,24 +186,43 @@ def _slots(split: str, records: Sequence[Record], source: derived.Source, count:
     ]
 
 
-def _write_shards(folder: Path, slots: Iterable[Slot], labels: LabelMap) -> Iterator[Written | Finding]:
+def _workers(slots: Sequence[Slot], jobs: int) -> int:
+    total = sum(slot.record.path.stat().st_size for slot in slots)
+    return jobs or (0 if total >= _WORTH_WORKERS else 1)
+
+
+def _ready(path: Path) -> Ready | Finding:
+    """What the worker processes do: read a photo, and look at every block of it."""
+    try:
+        encoded = images.upright_bytes(path)
+    except (ImageFault, OSError) as fault:
+        return derived.damage(path, fault)
+    return Ready(encoded, sha256(encoded.data))
+
+
+def _write_shards(
+    folder: Path, photos: Iterable[tuple[Slot, Ready | Finding]], labels: LabelMap
+) -> Iterator[Written | Finding]:
     """Write one shard after the other; compare each while the system still has it in memory."""
-    tf = import_tensorflow()
-    for file, group in groupby(slots, key=attrgetter("file")):
+    for file, group in groupby(photos, key=lambda pair: pair[0].file):
         made = []
+        tf = import_tensorflow()  # only now: the workers have begun
         with tf.io.TFRecordWriter(str(folder / file)) as writer:
-            for number, slot in enumerate(group):
+            for number, (slot, ready) in enumerate(group):
+                if isinstance(ready, Finding):
+                    yield ready
+                    continue
+                encoded, known = ready
+                decoded = encoded.how == "transcoded" or number % _EACH == 0
                 try:
-                    encoded = images.upright_bytes(slot.record.path)
-                    decoded = encoded.how == "transcoded" or number % _EACH == 0
                     if decoded:
                         _decode(encoded)
-                except (ImageFault, OSError) as fault:
+                except ImageFault as fault:
                     yield derived.damage(slot.record.path, fault)
                     continue
-                writer.write(serialise(slot.source_id, encoded, slot.record.objects, labels, slot.original))
-                digest = hashlib.sha256(encoded.data).hexdigest()
-                made.append(Written(slot, shares_of(slot.record.objects, encoded.size), encoded.how, decoded, digest))
+                entry = serialise(slot.source_id, encoded, known, slot.record.objects, labels, slot.original)
+                writer.write(entry)
+                made.append(Written(slot, encoded.how, decoded, known, zlib.crc32(entry)))
         _compare(folder / file, made, labels)
         yield from made
 
@@ -199,21 +240,26 @@ def _decode(encoded: Encoded) -> None:
 
 
 def _compare(path: Path, made: Sequence[Written], labels: LabelMap) -> None:
-    """`SsdprepError` unless a shard holds exactly what was written: names, ids, boxes, bytes."""
+    """`SsdprepError` unless a shard holds exactly what was written: every byte, names, ids, boxes."""
     remedy = "check the disk and run it again"
     count = 0
-    for wrote, stored in zip(made, read_file(path), strict=False):
-        same = (
-            stored.source_id == wrote.slot.source_id
-            and stored.ids == tuple(labels.id_of(thing.name) for thing in wrote.slot.record.objects)
-            and np.array_equal(stored.boxes, wrote.shares)
-            and hashlib.sha256(stored.encoded).hexdigest() == stored.sha256 == wrote.sha256
-        )
-        if not same:
+    for wrote, entry in zip(made, read_serialised(path), strict=False):
+        if zlib.crc32(entry) != wrote.crc or (wrote.decoded and not _says(entry, wrote, labels)):
             raise SsdprepError(f"{path.name}: {wrote.slot.source_id} does not read back as it was written", remedy)
         count += 1
     if count != len(made):
         raise SsdprepError(f"{path.name}: {len(made)} photos were written, {count} read back", remedy)
+
+
+def _says(entry: bytes, wrote: Written, labels: LabelMap) -> bool:
+    """Whether an entry, taken apart, says of a photo what its record does."""
+    stored, objects = parse_stored(entry), wrote.slot.record.objects
+    return (
+        stored.source_id == wrote.slot.source_id
+        and stored.ids == tuple(labels.id_of(thing.name) for thing in objects)
+        and np.array_equal(stored.boxes, shares_of(objects, stored.size))
+        and sha256(stored.encoded) == stored.sha256 == wrote.sha256
+    )
 
 
 def _manifest(
@@ -249,9 +295,7 @@ def _part(folder: Path, split: str, files: dict[str, str], written: Sequence[Wri
 
 
 def _shard(path: Path, count: int) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": path.name, "images": count, "bytes": path.stat().st_size, "sha256": digest}
+    return {"file": path.name, "images": count, "bytes": path.stat().st_size, "sha256": digest(path)}
 
 
 def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> Iterator[Finding]:

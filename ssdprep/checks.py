@@ -95,10 +95,10 @@ def usual_spellings(counts: Mapping[str, int], meant: Collection[str] = ()) -> d
 
 def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Finding]:
     """Is the box on the photo, and large enough to be learnt?"""
-    box, what = thing.box, _shown(thing)
+    box = thing.box
     width, height = box.xmax - box.xmin, box.ymax - box.ymin
     if min(width, height) < _THIN:
-        message = f"{what} is {width:g} x {height:g} pixels"
+        message = f"{_shown(thing)} is {width:g} x {height:g} pixels"
         yield _finding(
             THIN, Severity.WARNING, record, thing, message, "a slip of the mouse? Draw it again, or delete it"
         )
@@ -106,11 +106,11 @@ def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Fin
         return
     size = sizes[-1]
     if box.xmax <= 0 or box.ymax <= 0 or box.xmin >= size.width or box.ymin >= size.height:
-        message = f"{what} lies wholly outside of the {size} photo"
+        message = f"{_shown(thing)} lies wholly outside of the {size} photo"
         yield _finding(OUTSIDE, Severity.ERROR, record, thing, message, "draw it again, or delete it")
     else:
         over = max(-box.xmin, -box.ymin, box.xmax - size.width, box.ymax - size.height)
-        message = f"{what} reaches {over:g} pixels over the border of the {size} photo"
+        message = f"{_shown(thing)} reaches {over:g} pixels over the border of the {size} photo"
         on_photo = (min(box.xmax, size.width) - max(box.xmin, 0)) * (min(box.ymax, size.height) - max(box.ymin, 0))
         cut = f"`ssdprep repair --only {OVERHANGS}` cuts it; training does too, xml2csv writes it as it stands"
         remedy = "draw it again: most of it is off the photo" if 2 * on_photo < width * height else cut

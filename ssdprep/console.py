@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -174,6 +175,7 @@ def fail(error: SsdprepError | OSError) -> NoReturn:
 
 def run(app: Typer, name: str | None = None) -> NoReturn:
     """Run a command line: errors become one line with their cure, tracebacks only with --debug."""
+    gc.set_threshold(100_000)  # by the million, values without cycles are looked through for cycles again and again
     try:
         _call(app, name)
     except BrokenPipeError:  # `ssdprep ... | head` is no error

@@ -37,7 +37,8 @@ def read_lists(root: Path, lists: Iterable[str], photos: Iterable[str], usable: 
     """
     splits: dict[str, list[str]] = defaultdict(list)
     findings: list[Finding] = []
-    index = _Index(photos)
+    lists = list(lists)
+    index = _Index(photos if lists else ())
     for name in lists:
         lines = _lines(root / name, findings)
         split = splitext(basename(name))[0]

@@ -46,6 +46,8 @@ def pair(photos: Sequence[str], annotations: Sequence[str], filenames: Mapping[s
     filenames: annotation -> last part of its ``<filename>``; may lack some. Never guesses: two candidates of the same
     rank are ambiguous.
     """
+    if not photos:
+        return Pairing()
     by_place = _index(photos, lambda name: (dirname(name), _stem(name)))
     by_sibling = _index(photos, lambda name: (_without_kinds(name), _stem(name)))
     by_stem = _index(photos, _stem)

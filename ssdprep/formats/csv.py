@@ -170,9 +170,11 @@ def csv_size(record: Record) -> Size:
     """The XML's ``<size>``, else the photo's in the frame that holds all its boxes, else 0x0."""
     from ssdprep.checks import frames, inside
 
+    if record.labelled_size:
+        return record.labelled_size
     known = frames(record)
     fitting = (size for size in known if all(inside(thing.box, size) for thing in record.objects))
-    return record.labelled_size or next(fitting, known[0] if known else Size(0, 0))
+    return next(fitting, known[0] if known else Size(0, 0))
 
 
 def _write(table: bytes, target: Path) -> None:

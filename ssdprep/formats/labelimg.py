@@ -47,6 +47,7 @@ _OBJECT = re.compile(
 """
 )
 _FIRST, _EACH = 14, 12  # the line of the first <object>, and how many each has
+_PATH = frozenset("/\\:")  # what a name with more than a name in it has
 _END = re.compile("</annotation>\n?")
 
 
@@ -81,6 +82,6 @@ def read(data: bytes) -> Plain | None:
         objects.append(Object(sys.intern(name), box, sys.intern(pose), truncated == "1", difficult == "1", line))
         at = found.end()
     size, filename = Size(*map(int, sides)), filename.strip()
-    if not _END.fullmatch(text, at) or min(size) < 1 or filename in {".", ".."} or not {*"/\\:"}.isdisjoint(filename):
+    if not _END.fullmatch(text, at) or min(size) < 1 or filename in {".", ".."} or not _PATH.isdisjoint(filename):
         return None
     return Plain(tuple(objects), size, filename, verified is not None)

@@ -18,6 +18,7 @@ INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX = "VOC003", "VOC004", "VOC005", 
 NAME_BLANKS, NO_SIZE, FOREIGN_PATH, FLAG, UNREADABLE = "VOC011", "VOC012", "VOC013", "VOC014", "VOC015"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
+_USUAL = 2**16  # bytes; nearly every annotation is shorter
 _SHOWN = 24  # characters of a text that is no number
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -49,8 +50,10 @@ def read(path: Path) -> tuple[Annotation | None, tuple[Finding, ...]]:
     A broken file gives no labels at all: half of them would teach the detector that the other half is background.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(LIMIT + 1)
+        with open(path, "rb") as file:  # noqa: PTH123 - half the time of path.open, and there may be many
+            data = file.read(_USUAL)
+            if len(data) == _USUAL:
+                data += file.read(LIMIT + 1 - _USUAL)  # room for all of it is made at once: too slow for every file
     except OSError as error:
         remedy = "make it readable, or take it out of the folder"
         return None, (Finding(UNREADABLE, Severity.ERROR, path, 0, f"cannot be read: {error.strerror}", remedy),)

@@ -155,12 +155,11 @@ def _frame(coords: Coords, normalized: bool, height: int | None, width: int | No
 
 def _candidates(probs: NDArray[Any], score: float, per_class: int | None) -> tuple[Ints, Ints]:
     """Classes and anchors of the confidences above a score, by class, then anchor."""
-    columns = np.ascontiguousarray(probs[:, 1:].T)
-    chosen = columns > score
+    chosen = np.ascontiguousarray((probs[:, 1:] > score).T)  # of booleans, an eighth of the memory to turn
     if per_class is not None:
-        crowded = np.count_nonzero(chosen, axis=1) > per_class
-        chosen[crowded] = highest(columns[crowded], per_class)
-    classes, boxes = np.nonzero(chosen)
+        crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > per_class)
+        chosen[crowded] = highest(np.ascontiguousarray(probs[:, crowded + 1].T), per_class)
+    classes, boxes = np.divmod(np.flatnonzero(chosen), chosen.shape[1])
     return classes + 1, boxes
 
 

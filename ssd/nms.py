@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+PAIRS = 200_000  # candidates of one class, two by two, that are looked at at once
 BLOCK = 256  # candidates that are looked at together
 HEAD = 10  # times as many candidates as boxes wanted are looked at first
 
@@ -76,15 +77,21 @@ def highest(rows: NDArray[np.floating], count: int) -> Bools:
 def _survivors(corners: Floats, groups: Ints, threshold: float, limit: int | None, width: float) -> Ints:
     """Indices that are kept of candidates sorted best first, in that order.
 
-    Candidates come in blocks: first the survivors so far suppress, then the block's own. That ends as soon as enough
-    survive, and needs no more memory than a block against the survivors.
+    Where few share a class, their pairs are all looked at. Else candidates come in blocks: first the survivors so far
+    suppress, then the block's own. That ends as soon as enough survive, and needs no more memory than a block against
+    the survivors.
     """
+    pairs = _pairs(groups)
+    if pairs is not None:
+        overlaps = _overlap(*(corners.T[:, side] for side in pairs), threshold, width)
+        kept = np.flatnonzero(_left_of_pairs(pairs, overlaps, len(corners)))
+        return kept if limit is None else kept[:limit]
     kept = np.zeros(0, np.int64)
     for start in range(0, len(corners), BLOCK):
         block = np.arange(start, min(start + BLOCK, len(corners)))
         if len(kept):
-            block = block[~_overlap(corners, groups, kept, block, threshold, width).any(axis=0)]
-        among = np.triu(_overlap(corners, groups, block, block, threshold, width), 1)
+            block = block[~_within_groups(corners, groups, kept, block, threshold, width).any(axis=0)]
+        among = np.triu(_within_groups(corners, groups, block, block, threshold, width), 1)
         kept = np.concatenate([kept, block[_left(among)]])
         if limit is not None and len(kept) >= limit:
             return kept[:limit]
@@ -104,11 +111,40 @@ def _left(suppresses: Bools) -> Bools:
         left = again
 
 
-def _overlap(corners: Floats, groups: Ints, one: Ints, two: Ints, threshold: float, width: float) -> Bools:
-    """Do boxes of one group overlap by more than the threshold? (len(one), len(two)); not where the union is empty."""
-    a, b = corners[one].T[:, :, None], corners[two].T
+def _pairs(groups: Ints) -> tuple[Ints, Ints] | None:
+    """All pairs (i, j) of one group with i < j; None where they are too many to be looked at together."""
+    order = np.argsort(groups, kind="stable")
+    _, sizes = np.unique(groups, return_counts=True)
+    if (sizes * (sizes - 1) // 2).sum() > PAIRS:
+        return None
+    after = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(groups)) - 1  # of each, how many follow in its group
+    first = np.repeat(np.arange(len(groups)), after)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(after) - after, after)
+    return order[first], order[second]
+
+
+def _left_of_pairs(pairs: tuple[Ints, Ints], overlaps: Bools, n: int) -> Bools:
+    """As `_left`, where the pairs that overlap are listed."""
+    better, worse = pairs[0][overlaps], pairs[1][overlaps]
+    left = np.ones(n, bool)
+    while True:
+        again = np.ones(n, bool)
+        again[worse[left[better]]] = False
+        if (again == left).all():
+            return left
+        left = again
+
+
+def _within_groups(corners: Floats, groups: Ints, one: Ints, two: Ints, threshold: float, width: float) -> Bools:
+    """Do boxes of one group overlap by more than the threshold? (len(one), len(two))."""
+    overlaps = _overlap(corners[one].T[:, :, None], corners[two].T[:, None], threshold, width)
+    return overlaps & (groups[one][:, None] == groups[two])
+
+
+def _overlap(a: Floats, b: Floats, threshold: float, width: float) -> Bools:
+    """Do boxes overlap by more than the threshold? Edges (4, ...) that broadcast; not where the union is empty."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # boxes may be as wild as a young network
         shared = np.maximum(np.minimum(a[2], b[2]) - np.maximum(a[0], b[0]) + width, 0.0)
         shared *= np.maximum(np.minimum(a[3], b[3]) - np.maximum(a[1], b[1]) + width, 0.0)
         areas = (a[2] - a[0] + width) * (a[3] - a[1] + width) + (b[2] - b[0] + width) * (b[3] - b[1] + width)
-        return (shared / (areas - shared) > threshold) & (groups[one][:, None] == groups[two])
+        return shared / (areas - shared) > threshold

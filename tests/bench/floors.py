@@ -118,23 +118,33 @@ def tensorflow_writer(folder: Path, out: Path) -> None:
 
 
 def bare_help(folder: Path, out: Path) -> None:
-    """--help of a program of one command that has nothing but typer."""
+    """--help of a program of two commands that has nothing but typer."""
+    _bare("--help")
+
+
+def bare_verb_help(folder: Path, out: Path) -> None:
+    """--help of one of its commands, with a path and a number."""
+    _bare("hello", "--help")
+
+
+def _bare(*args: str) -> None:
     import typer
 
-    del folder, out
     app = typer.Typer()
 
     @app.command()
-    def hello(name: str, loud: bool = False) -> None:
+    def hello(path: Path, count: int = 1, loud: bool = False) -> None:
         """Say hello."""
 
-    app(args=["--help"])
+    @app.command()
+    def bye(path: Path) -> None:
+        """Say goodbye."""
+
+    app(args=list(args))
 
 
-FLOORS: dict[str, Callable[[Path, Path], None]] = {
-    function.__name__: function
-    for function in (elementtree, lxml, pillow, jpegtran, append, tensorflow_import, tensorflow_writer, bare_help)
-}
+_ALL = (elementtree, lxml, pillow, jpegtran, append, tensorflow_import, tensorflow_writer, bare_help, bare_verb_help)
+FLOORS: dict[str, Callable[[Path, Path], None]] = {function.__name__: function for function in _ALL}
 
 if __name__ == "__main__":
     FLOORS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -24,7 +24,7 @@ from ssdprep.alike import bursts, exact_duplicates, in_place, near_duplicates
 from ssdprep.boxes import iou
 from ssdprep.crops import KINDS, Crop, kind_of
 from ssdprep.likeness import Fingerprint
-from ssdprep.provenance import read_provenance
+from ssdprep.provenance import provenance_and_faults
 from ssdprep.record import Box, Dataset, Finding, Record, Severity, Track, untracked
 from ssdprep.wording import counted, quoted
 
@@ -57,15 +57,16 @@ def look_findings(
     """Every finding of DUP and LOOK, in the order of codes and photos.
 
     dataset: as `orient.to_upright` gives it. photos: fingerprints with the crops of `boxes_to_see`; photos without one
-    are passed over, and so are pictures that `augment` drew. `SsdprepError` where augmentation.csv cannot be read.
+    are passed over, and so are pictures that `augment` drew; an augmentation.csv that cannot be read is a finding too.
     """
-    drawn = read_provenance(dataset.root)
+    drawn, faults = provenance_and_faults(dataset.root)
     records = {
         record.path: record for record in dataset.records if record.path in photos and not drawn.is_drawn(record)
     }
     seen = {path: photos[path] for path in records}
     copies = near_duplicates(seen, track=track)
     return (
+        *faults,
         *_same_files(exact_duplicates(seen)),
         *_copies(copies, seen),
         *_straddling(dataset, copies, COPY_STRADDLES, Severity.ERROR, "a copy of it"),
@@ -154,12 +155,9 @@ def _outliers(photos: Mapping[Path, Fingerprint]) -> Iterator[Finding]:
             yield Finding(FLAT, Severity.WARNING, path, 0, message, "look at it; delete it if it is a slip")
     sound = {path: photo for path, photo in photos.items() if not photo.is_flat}
     light = _scores(sound, lambda photo: photo.brightness, least=8.0)
-    for path, score in light.items():
-        level = sound[path].brightness
-        if abs(score) > _OUTLIER or not _BLACK <= level <= _WHITE:
-            message = (
-                f"much {'darker' if score < 0 else 'brighter'} than the others: {level / 2.55:.0f}% of white on average"
-            )
+    for path, photo in sound.items():
+        if said := _said_of_light(photo.brightness, light.get(path, 0.0)):
+            message = f"{said}: {photo.brightness / 2.55:.0f}% of white on average"
             remedy = "nothing, if such photos will come later too; else leave it out"
             yield Finding(DARK_OR_BRIGHT, Severity.INFO, path, 0, message, remedy)
     for path, score in _scores(sound, lambda photo: log(max(photo.sharpness, 1.0)), least=0.1).items():
@@ -169,16 +167,25 @@ def _outliers(photos: Mapping[Path, Fingerprint]) -> Iterator[Finding]:
             yield Finding(BLURRED, Severity.INFO, path, 0, message, remedy)
 
 
+def _said_of_light(level: float, score: float) -> str:
+    """What is odd about a mean grey level, by itself or among the others; empty where nothing is."""
+    if not _BLACK <= level <= _WHITE:
+        return "all but black" if level < _BLACK else "all but white"
+    if abs(score) > _OUTLIER:
+        return f"much {'darker' if score < 0 else 'brighter'} than the others"
+    return ""
+
+
 def _scores(
     photos: Mapping[Path, Fingerprint], measure: Callable[[Fingerprint], float], *, least: float
 ) -> dict[Path, float]:
     """Robust z-scores: distance from the median, in standard deviations told by the median deviation (Iglewicz 1993).
 
-    least: of the median deviation, lest a set that is all alike is full of outliers. Zeros for too few photos.
+    least: of the median deviation, lest a set that is all alike is full of outliers. Empty for too few photos: nothing is compared.
     """
     values = {path: measure(photo) for path, photo in photos.items()}
     if len(values) < _ENOUGH:
-        return dict.fromkeys(values, 0.0)
+        return {}
     middle = median(values.values())
     spread = max(median(abs(value - middle) for value in values.values()), least)
     return {path: 0.6745 * (value - middle) / spread for path, value in values.items()}

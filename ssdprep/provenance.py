@@ -6,10 +6,12 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ssdprep.record import Record, SsdprepError
+from ssdprep.record import Finding, Record, Severity, SsdprepError
 from ssdprep.walk import folded
+from ssdprep.wording import quoted
 
 TABLE = "augmentation.csv"
+UNREADABLE = "AUG005"
 PICTURE, ORIGINAL = "picture", "original"  # its columns with the two file names
 
 
@@ -41,12 +43,28 @@ def read_provenance(root: Path) -> Provenance:
 
     `SsdprepError` where it is there and cannot be read: what was drawn from a photo must not be tested against it.
     """
+    found, faults = provenance_and_faults(root)
+    for fault in faults:
+        raise SsdprepError(f"{fault.path} {fault.message}", fault.remedy)
+    return found
+
+
+def provenance_and_faults(root: Path) -> tuple[Provenance, tuple[Finding, ...]]:
+    """As `read_provenance`; a table that cannot be read is a finding, and every picture then counts as a photo."""
     path = root / TABLE
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark in front
             rows = [(row.get(PICTURE), row.get(ORIGINAL)) for row in csv.DictReader(file)]
     except FileNotFoundError:
-        return Provenance({})
+        return Provenance({}), ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SsdprepError(f"{path} cannot be read: {error}", "draw the pictures again: ssdprep augment") from error
-    return Provenance({folded(Path(one).stem): folded(Path(other).stem) for one, other in rows if one and other})
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
+        message = f"cannot be read: {why}; which pictures were drawn from which photo is unknown"
+        other = quoted(path.with_name(f"other-{TABLE}"))
+        remedy = (
+            "bring back the one that came with the drawn pictures; "
+            f"if it is a table of your own, give it another name: mv {quoted(path)} {other}"
+        )
+        return Provenance({}), (Finding(UNREADABLE, Severity.ERROR, path, 0, message, remedy),)
+    drawn = {folded(Path(one).stem): folded(Path(other).stem) for one, other in rows if one and other}
+    return Provenance(drawn), ()

@@ -186,8 +186,18 @@ def test_a_table_that_cannot_be_read_stops_the_split(cli, data, tmp_path):
     (out / "augmentation.csv").write_bytes(b"\xff\xfe")
     done = cli("split", out)
     assert done.code == 2
-    assert "augmentation.csv cannot be read" in done.err
+    said = " ".join(done.err.split())
+    assert "augmentation.csv cannot be read" in said
+    assert "give it another name: mv" in said
     assert not (out / "ImageSets").exists()
+
+
+def test_a_table_with_a_byte_order_mark_says_the_same(cli, data):
+    out = augment_folder(data, recipe=TURN, jobs=1).out
+    (out / "augmentation.csv").write_bytes(b"\xef\xbb\xbf" + (out / "augmentation.csv").read_bytes())
+    assert cli("split", out, "--val", 0.3).code == 0
+    held = [(out / f"ImageSets/Main/{name}.txt").read_text() for name in ("val", "test")]
+    assert "_aug" not in "".join(held)
 
 
 def test_names_never_meet(tmp_path):

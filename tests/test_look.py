@@ -123,6 +123,24 @@ def test_odd_photos(data: Path) -> None:
     assert codes
 
 
+def test_a_photo_all_but_black_is_not_compared_where_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    black = np.zeros((240, 320, 3), np.uint8)
+    black[40:120, 40:120] = patches(60)[:80, :80] // 2
+    labelled(tmp_path, "black", black, APPLE)
+    labelled(tmp_path, "white", 255 - black, APPLE)
+    messages = {finding.path.stem: finding.message for finding in findings(tmp_path)}
+    assert {name: message.partition(":")[0] for name, message in messages.items()} == {
+        "black": "all but black",
+        "white": "all but white",
+    }
+
+
+def test_a_dark_photo_is_compared_with_enough_others(data: Path) -> None:
+    labelled(data, "night", patches(61) // 6, APPLE)
+    (finding,) = (finding for finding in findings(data) if finding.code == "LOOK001")
+    assert finding.message.startswith("much darker than the others: ")
+
+
 def fruit_shop(folder: Path, photos: int, *names: str) -> None:
     """White cartons, and things of a colour each: red, yellow, green, purple in turn, called by ``names`` in turn."""
     colours = [(200, 30, 30), (230, 210, 30), (40, 170, 50), (150, 30, 200)]

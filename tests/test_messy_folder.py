@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY, Ran, run
 from messy.files import coded, image, put, xml
-from messy.items import HEALTHY, ITEMS, Item, messy_folder
+from messy.items import ALONE, HEALTHY, ITEMS, Item, messy_folder
 from PIL import Image
 
 Cli = Callable[..., Ran]
@@ -55,6 +55,17 @@ def said_of(audited: Any, folder: Path) -> list[tuple[str, str, int]]:
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
 def test_audit_says_what_is_wrong_and_where(audited: Any, messy: Path, item: Item) -> None:
     assert said_of(audited, messy / item.name) == sorted(item.said)
+
+
+@pytest.mark.parametrize("pixels", ["", "--no-pixels"])
+@pytest.mark.parametrize("item", ALONE, ids=lambda item: item.name)
+def test_audit_goes_on_where_a_file_of_the_whole_folder_is_bad(tmp_path: Path, item: Item, pixels: str) -> None:
+    item.build(tmp_path)
+    done = run("ssdprep", "audit", tmp_path / item.name, "--json", *pixels.split())
+    assert (done.code, done.err) == (1, "")
+    grave = [finding for finding in done.json["findings"] if finding["severity"] == "error"]
+    assert said_of({"findings": grave}, tmp_path / item.name) == sorted(item.said)
+    assert done.json["images"] == 1
 
 
 def test_every_finding_names_a_cure(audited: Any) -> None:

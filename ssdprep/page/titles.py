@@ -72,6 +72,7 @@ _TITLES = {
     "SPL011": "Lists that name no photo",
     "SPL012": "Photos in two parts of the split",
     "SPL013": "Lists that cannot be read",
+    "AUG005": "Drawn from which photo? Unknown",
 }
 
 

@@ -274,7 +274,23 @@ def _pipe(folder: Path) -> None:
     os.mkfifo(folder / "x.jpg")
 
 
+def _in_the_way() -> list[Item]:
+    """Files that speak of the folder they lie in: audited each alone; their errors only."""
+
+    def table(name: str, content: bytes) -> Item:
+        file = f"{name}.jpg"
+        photo = {file: coded(), f"{name}.xml": xml(file), "augmentation.csv": content}
+        return Item(name, photo, (("AUG005", "augmentation.csv", 0),))
+
+    return [
+        table("table_no_text", b"\xff\xfe"),
+        table("table_utf16", "picture,original\n".encode("utf-16")),
+        table("table_endless_cell", b"picture,original\n" + b"x" * 200_000),
+    ]
+
+
 ITEMS = _items()
+ALONE = _in_the_way()
 HEALTHY = {  # name of a photo -> its kind; each with one box
     "photo.jpg": "JPEG",
     "progressive.jpeg": "JPEG",

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ssdprep.formats.voc import base_name
 from ssdprep.labels import spelling
-from ssdprep.orient import TOLERANCE
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size
 from ssdprep.wording import counted
 
@@ -32,9 +31,9 @@ def frames(record: Record) -> tuple[Size, ...]:
     both = (stored, upright)
     if labelled is None:
         return both
-    agreeing = tuple(size for size in both if _agree(size, labelled))
+    agreeing = tuple(size for size in both if size.is_near(labelled))
     # A photo that was turned by some tool without a tag: fix-exif asks which way.
-    return agreeing or ((labelled,) if _agree(stored.swapped, labelled) else ())
+    return agreeing or ((labelled,) if stored.swapped.is_near(labelled) else ())
 
 
 def check(record: Record) -> Iterator[Finding]:
@@ -43,7 +42,7 @@ def check(record: Record) -> Iterator[Finding]:
         return
     if record.image is not None and record.filename and base_name(record.filename) != record.image.name:
         message = f"<filename> is {record.filename!r}, the photo {record.image.name!r}"
-        remedy = f"nothing to do here; for tools that go by <filename>: `ssdprep repair --only {OTHER_FILE}`"
+        remedy = f"nothing to do here; for tools that go by <filename>: `ssdprep repair DATA --only {OTHER_FILE}`"
         yield Finding(OTHER_FILE, Severity.INFO, record.annotation, 0, message, remedy)
     sizes = frames(record)
     if record.stored_size and sizes and record.labelled_size not in (None, *sizes):
@@ -60,7 +59,7 @@ def check(record: Record) -> Iterator[Finding]:
 def rounded(record: Record, size: Size) -> Finding:
     """``<size>`` is nearly that of the photo as it was labelled."""
     message = f"<size> {record.labelled_size} is a rounding of the photo's {size}"
-    remedy = f"nothing to do here; `ssdprep fix-exif` corrects it, or `ssdprep repair --only {ROUNDED}`"
+    remedy = f"nothing to do here; `ssdprep fix-exif DATA` corrects it, or `ssdprep repair DATA --only {ROUNDED}`"
     return Finding(ROUNDED, Severity.INFO, record.annotation or record.path, 0, message, remedy)
 
 
@@ -77,7 +76,7 @@ def near_names(records: Iterable[Record]) -> Iterator[Finding]:
         message = (
             f"class {name!r} ({counted(counts[name], 'box')}) is nearly {usual!r} ({counted(counts[usual], 'box')})"
         )
-        remedy = f"`ssdprep repair --only {NEAR_NAMES}` gives both the same name"
+        remedy = f"`ssdprep repair DATA --only {NEAR_NAMES}` gives both the same name"
         yield _finding(NEAR_NAMES, Severity.WARNING, record, thing, message, remedy)
 
 
@@ -112,16 +111,19 @@ def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Fin
         over = max(-box.xmin, -box.ymin, box.xmax - size.width, box.ymax - size.height)
         message = f"{_shown(thing)} reaches {over:g} pixels over the border of the {size} photo"
         on_photo = (min(box.xmax, size.width) - max(box.xmin, 0)) * (min(box.ymax, size.height) - max(box.ymin, 0))
-        cut = f"`ssdprep repair --only {OVERHANGS}` cuts it; training does too, xml2csv writes it as it stands"
-        remedy = "draw it again: most of it is off the photo" if 2 * on_photo < width * height else cut
-        yield _finding(OVERHANGS, Severity.WARNING, record, thing, message, remedy)
+        cut = f"`ssdprep repair DATA --only {OVERHANGS}` cuts it; training does too, xml2csv writes it as it stands"
+        if 2 * on_photo < width * height:
+            remedy = "draw it again: most of it is off the photo; until then training sees the rest of it"
+            yield _finding(OVERHANGS, Severity.ERROR, record, thing, message, remedy)
+        else:
+            yield _finding(OVERHANGS, Severity.WARNING, record, thing, message, cut)
 
 
 def _twice(record: Record, other: Object, thing: Object) -> Finding:
     if other.name == thing.name:
         message = f"{_shown(thing)} is there twice, first in line {other.line}"
         return _finding(
-            DUPLICATE, Severity.WARNING, record, thing, message, f"`ssdprep repair --only {DUPLICATE}` deletes one"
+            DUPLICATE, Severity.WARNING, record, thing, message, f"`ssdprep repair DATA --only {DUPLICATE}` deletes one"
         )
     message = f"{_shown(thing)} is the very box of {other.name!r} in line {other.line}"
     return _finding(TWO_CLASSES, Severity.WARNING, record, thing, message, "keep the right class")
@@ -165,7 +167,3 @@ def inside(box: Box, size: Size) -> bool:
     """Is the box on the photo, to a thousandth of a pixel?"""
     low, high = -_SLACK, _SLACK
     return box.xmin >= low and box.ymin >= low and box.xmax <= size.width + high and box.ymax <= size.height + high
-
-
-def _agree(one: Size, other: Size) -> bool:
-    return abs(one.width - other.width) <= TOLERANCE and abs(one.height - other.height) <= TOLERANCE

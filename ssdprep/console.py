@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ssdprep.record import Finding, Report, Severity, SsdprepError, T
@@ -86,21 +86,33 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
 
 def show(report: Report, render: Callable[[Any], Iterable[RenderableType | Next]]) -> NoReturn:
     """Print a verb's answer, as JSON or as ``render`` lays it out, its findings after it; leave with its exit code."""
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        terminal = out()
-        parts = [] if quiet else list(render(report))
-        for part in parts:
-            if not isinstance(part, Next):
-                terminal.print(part)
-        show_findings(report.findings)
-        if report.findings and terminal.is_terminal:
-            terminal.print()
-        for part in parts:
-            if isinstance(part, Next):
-                _show_next(terminal, part)
+    try:
+        if as_json:
+            _print_json(report.to_dict())
+        else:
+            _show_all(report, [] if quiet else list(render(report)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # whatever the verb did is done
+        _send_nowhere(sys.stdout)
+        message = f"the work is done, but its report cannot be printed: {error.strerror}"
+        raise SsdprepError(message, "ssdprep audit, to see how the data is now") from error
     raise SystemExit(report.exit_code)
+
+
+def _show_all(report: Report, parts: Sequence[RenderableType | Next]) -> None:
+    """What the verb did, what it found, and what comes next."""
+    terminal = out()
+    for part in parts:
+        if not isinstance(part, Next):
+            terminal.print(part)
+    show_findings(report.findings)
+    if report.findings and terminal.is_terminal:
+        terminal.print()
+    for part in parts:
+        if isinstance(part, Next):
+            _show_next(terminal, part)
 
 
 def show_findings(findings: Iterable[Finding]) -> None:
@@ -230,9 +242,13 @@ def _call(app: Typer, name: str | None) -> None:
 
 
 def _drop_output() -> None:
-    """Send what a closed pipe did not take to nowhere, or Python complains about it when it exits."""
+    """What a closed pipe did not take goes nowhere, or Python complains about it when it exits."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError:
+            _send_nowhere(stream)
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ssdprep.checks import inside
 from ssdprep.formats.voc_edit import Item
-from ssdprep.orient import TOLERANCE, Decision, Verdict
+from ssdprep.orient import Decision, Verdict
 from ssdprep.record import Box, Object, Record, Size
 
 Items = tuple[Item | None, ...]
@@ -98,7 +98,7 @@ def frame_size(record: Record, decision: Decision | None) -> Size | None:
 def size_is_doubtful(record: Record) -> bool:
     """Whether ``<size>`` is missing, or off by a rounding from both sizes that it may have."""
     labelled, sizes = record.labelled_size, (record.stored_size, record.size)
-    return labelled is None or (labelled not in sizes and any(size and _near(labelled, size) for size in sizes))
+    return labelled is None or (labelled not in sizes and any(size and labelled.is_near(size) for size in sizes))
 
 
 def right_size(record: Record, decision: Decision | None) -> Size | None:
@@ -108,9 +108,9 @@ def right_size(record: Record, decision: Decision | None) -> Size | None:
     """
     frame, labelled = frame_size(record, decision), record.labelled_size
     if decision and decision.verdict is Verdict.NO_BOXES and frame is None and labelled and record.size:
-        near = [size for size in (record.size, record.size.swapped) if _near(labelled, size)]
+        near = [size for size in (record.size, record.size.swapped) if labelled.is_near(size)]
         return near[0] if len(near) == 1 else None
-    return frame if frame and (labelled is None or _near(labelled, frame)) else None
+    return frame if frame and (labelled is None or labelled.is_near(frame)) else None
 
 
 def _counts(item: Item) -> bool:
@@ -140,7 +140,3 @@ def _cut(box: Box | None, size: Size) -> Box | None:
 
 def _area(box: Box) -> float:
     return (box.xmax - box.xmin) * (box.ymax - box.ymin)
-
-
-def _near(one: Size, other: Size) -> bool:
-    return abs(one.width - other.width) <= TOLERANCE and abs(one.height - other.height) <= TOLERANCE

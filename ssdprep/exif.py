@@ -246,7 +246,7 @@ def _report(dataset: Dataset, tasks: Sequence[Task], done: dict[Path, Outcome], 
         changed_annotations=sum(outcome.annotation_changed for outcome in done.values()),
         lossless=turned[True],
         reencoded=turned[False],
-        findings=tuple(dict.fromkeys(findings)),
+        findings=tuple(dict.fromkeys(finding.about(dataset.root) for finding in findings)),
         turned=any(task.decision.evidence.startswith("--turned") for task in tasks),
         advice=advice if any(task.decision.verdict is Verdict.UNRESOLVED for task in tasks) else None,
     )

@@ -7,18 +7,19 @@ place. A start after a crash discards what was not committed and completes what 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ssdprep import journal
 from ssdprep.change import Change, transaction
-from ssdprep.disk import digest, flush_folders, in_plain_words
+from ssdprep.disk import digest, flush_folders, in_plain_words, twin
 from ssdprep.journal import Entry, Run
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.recovery import Recovered, foresee, recover
@@ -108,34 +109,68 @@ def write_new(path: Path, data: bytes) -> None:
 def write_together(contents: Mapping[Path, bytes], outdated: Iterable[Path] = ()) -> None:
     """Write files of one kind as `write_new` does, no new one beside an old one at any moment. No undo.
 
-    When the bytes of all are on the disk the old files are removed, the last first, and the new ones put in place, the
-    first first. Who is killed on the way leaves some of the old files or some of the new ones, always with the first.
-    outdated: further old files, which nothing replaces; they are removed before all others.
+    When the bytes of all are on the disk the old files go, the last first, and the new ones are put in place, the first
+    first. Where something goes wrong every old file comes back. Who is killed on the way leaves some of the old files
+    or some of the new ones, always with the first, and the other old ones beside them under hidden names.
+    outdated: further old files, which nothing replaces; they go before all others.
     """
-    waiting: dict[Path, Path] = {}
+    fresh: dict[Path, Path] = {}  # each file, and where its new bytes wait
+    kept: dict[Path, Path] = {}  # each old file that has gone, and where it is meanwhile
+    placed: list[Path] = []
     try:
         for path, data in contents.items():
             target = Path(os.path.realpath(path))
-            waiting[target] = target.with_name(f".ssdprep-{secrets.token_hex(8)}")
+            fresh[target] = _spare(target)
             with in_plain_words(path, "written"):
-                _write_beside(waiting[target], target, data)
-        for target in [*outdated, *[*waiting][:0:-1]]:  # all but the first, which is replaced in one act
-            journal.step("remove an old file")
-            target.unlink(missing_ok=True)
-        for target, new in waiting.items():
+                _write_beside(fresh[target], target, data)
+        first, *others = fresh
+        for target in (*outdated, *reversed(others)):
+            if target.exists():
+                journal.step("remove an old file")
+                kept[target] = target.rename(_spare(target))
+        if first.exists():
+            spare = _spare(first)
+            twin(first, spare)  # it is replaced in one act
+            kept[first] = spare
+        for target, new in fresh.items():
             journal.step("put a new file in place")
             with in_plain_words(target, "written"):
                 new.replace(target)
+            placed.append(target)
     except BaseException:
-        for new in waiting.values():
-            with suppress(OSError):  # what went wrong first is what the user must know
-                new.unlink(missing_ok=True)
+        with ExitStack() as acts:  # each is tried; what went wrong first is what the user must know
+            for target in fresh:
+                acts.callback(_leave, fresh[target])
+            for target, old in kept.items():
+                acts.callback(_put_back, old, target)
+            for target in placed:
+                acts.callback(_leave, target)
         raise
-    flush_folders(target.parent for target in waiting)
+    for old in kept.values():
+        old.unlink()
+    flush_folders(target.parent for target in fresh)
+
+
+def _spare(target: Path) -> Path:
+    """A free name beside a file."""
+    return target.with_name(f".ssdprep-{secrets.token_hex(8)}")
+
+
+def _leave(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _put_back(old: Path, target: Path) -> None:
+    with suppress(OSError):
+        old.replace(target)
+        old.unlink(missing_ok=True)  # a second name of a file that was never replaced
 
 
 def _write_beside(waiting: Path, target: Path, data: bytes) -> None:
     """The new bytes of a file, on the disk, with the mode of the old one."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     with waiting.open("xb") as file:
         file.write(data)

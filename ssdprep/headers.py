@@ -43,7 +43,7 @@ def _names(path: Path, probe: images.Probe) -> Iterator[Finding]:
         yield Finding(faults.WRONG_EXTENSION, Severity.WARNING, path, 0, message, remedy)
     if not 1 <= probe.orientation <= 8:
         message = f"EXIF orientation {probe.orientation} is not one of 1..8: taken as upright"
-        remedy = "nothing to do; every reader ignores it"
+        remedy = "nothing to do: every reader ignores it, and fix-exif writes 1 in its place"
         yield Finding(faults.WRONG_ORIENTATION, Severity.INFO, path, 0, message, remedy)
 
 

@@ -104,4 +104,4 @@ def _straddling(root: Path, splits: Mapping[str, list[str]]) -> Iterable[Finding
     for one, other in combinations(_PARTS, 2):
         for photo in sorted(set(splits.get(one, ())) & set(splits.get(other, ()))):
             message = f"this photo is in {one} and in {other}: the test is no test"
-            yield Finding(STRADDLES, Severity.ERROR, root / photo, 0, message, "ssdprep split --force")
+            yield Finding(STRADDLES, Severity.ERROR, root / photo, 0, message, "ssdprep split DATA --force")

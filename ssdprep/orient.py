@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssdprep import boxes as geometry
-from ssdprep.record import Box, Dataset, Finding, Record, Severity, Size
+from ssdprep.record import TOLERANCE, Box, Dataset, Finding, Record, Severity, Size
 from ssdprep.settled import Drawn, Note, holds, note_about, notes_about
 
 UNRESOLVED, CONFLICT = "ORI001", "ORI002"
@@ -26,7 +26,6 @@ UNRESOLVED, CONFLICT = "ORI001", "ORI002"
 Frame = Literal["auto", "stored", "upright"]
 Turn = Literal["cw", "ccw"]
 
-TOLERANCE = 2  # pixels on either side: how other tools round
 _OTHER: dict[Drawn, Drawn] = {"stored": "upright", "upright": "stored"}
 _TURNED = {"cw": 6, "ccw": 8}  # the orientation that does what a quarter turn did
 
@@ -206,10 +205,6 @@ def _moved(record: Record, decision: Decision) -> Record:
     return replace(record, objects=objects, labelled_size=record.size)
 
 
-def _near(one: Size, other: Size) -> bool:
-    return abs(one.width - other.width) <= TOLERANCE and abs(one.height - other.height) <= TOLERANCE
-
-
 def _fit(boxes: geometry.Boxes, size: Size) -> bool:
     return bool(np.all(np.abs(geometry.clip(boxes, size) - boxes) <= TOLERANCE))
 
@@ -218,7 +213,7 @@ def _turned_later(orientation: int, stored: Size | None, labelled: Size | None) 
     """Whether a photo without a tag has the sides of its annotation, exchanged."""
     if stored is None or 2 <= orientation <= 8 or stored.width == stored.height:
         return False
-    return labelled is None or _near(labelled, stored.swapped)
+    return labelled is None or labelled.is_near(stored.swapped)
 
 
 def _without_tag(stored: Size, labelled: Size | None, boxes: geometry.Boxes, turned: Turn | None) -> Decision:
@@ -229,9 +224,9 @@ def _without_tag(stored: Size, labelled: Size | None, boxes: geometry.Boxes, tur
             return Decision(Verdict.ALREADY_UPRIGHT, f"no <size>; every box lies within {stored}", stored)
         was_turned, what = _fit(boxes, swapped), f"no <size>; a box leaves {stored}"
     else:
-        if labelled == stored or (_near(labelled, stored) and labelled != swapped):
+        if labelled == stored or (labelled.is_near(stored) and labelled != swapped):
             return Decision(Verdict.ALREADY_UPRIGHT, f"<size> {labelled} is the photo's, no tag turns it", stored)
-        was_turned, what = _near(labelled, swapped), f"<size> {labelled}, photo {stored} without a tag"
+        was_turned, what = labelled.is_near(swapped), f"<size> {labelled}, photo {stored} without a tag"
     if not was_turned or stored == swapped:
         return Decision(Verdict.CONFLICT, f"{what}: another image, or another size of it", stored)
     if turned is None:
@@ -244,7 +239,7 @@ def _by_size(stored: Size, labelled: Size) -> tuple[Verdict, str]:
     frames = {Verdict.STORED_FRAME: stored, Verdict.UPRIGHT_FRAME: stored.swapped}
     names = {Verdict.STORED_FRAME: "stored", Verdict.UPRIGHT_FRAME: "upright"}
     fitting = [verdict for verdict, size in frames.items() if labelled == size]
-    fitting = fitting or [verdict for verdict, size in frames.items() if _near(labelled, size)]
+    fitting = fitting or [verdict for verdict, size in frames.items() if labelled.is_near(size)]
     if not fitting:
         return Verdict.CONFLICT, f"<size> {labelled}, photo {stored}: another image, or another size of it"
     if len(fitting) == 2:
@@ -267,7 +262,7 @@ def _by_boxes(stored: Size, boxes: geometry.Boxes) -> tuple[Verdict, str]:
 
 def _by_nothing(orientation: int, stored: Size, labelled: Size | None) -> tuple[Verdict, str]:
     """The row for orientations that keep the sides, and for square photos."""
-    if labelled is not None and not _near(labelled, stored):
+    if labelled is not None and not labelled.is_near(stored):
         return Verdict.CONFLICT, f"<size> {labelled}, photo {stored}: another image, or another size of it"
     why = "the photo is square" if orientation >= 5 else "it keeps the sides"
     return Verdict.UNRESOLVED, f"orientation {orientation} leaves no trace in <size>: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +23,7 @@ class Severity(StrEnum):
 class Finding(NamedTuple):
     """A fault in the user's data: a value with a place and a cure, never an exception.
 
-    ``line`` is 1-based; 0 means that the whole file is meant.
+    ``line`` is 1-based; 0 means that the whole file is meant. ``remedy`` may say DATA for the folder that is looked at.
     """
 
     code: str
@@ -37,12 +38,21 @@ class Finding(NamedTuple):
         """File and line, as editors read them."""
         return f"{self.path}:{self.line}" if self.line else str(self.path)
 
+    def about(self, data: Path) -> Finding:
+        """The finding with the folder's name in the commands of its remedy, so that they can be typed as they stand."""
+        if "DATA" not in self.remedy:
+            return self
+        return self._replace(remedy=self.remedy.replace("DATA", shlex.quote(str(data))))
+
     def __str__(self) -> str:
         return f"{self.place}: {self.severity} {self.code} {self.message} - {self.remedy}"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON types."""
         return {**self._asdict(), "severity": self.severity.value, "path": str(self.path)}
+
+
+TOLERANCE = 2  # pixels on either side: how other tools round
 
 
 class Size(NamedTuple):
@@ -55,6 +65,10 @@ class Size(NamedTuple):
     def swapped(self) -> Size:
         """The size after a quarter turn."""
         return Size(self.height, self.width)
+
+    def is_near(self, other: Size) -> bool:
+        """Whether two sizes are the same but for how other tools round."""
+        return abs(self.width - other.width) <= TOLERANCE and abs(self.height - other.height) <= TOLERANCE
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"

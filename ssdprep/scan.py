@@ -53,6 +53,7 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
         *lists.findings,
     ]
     splits = {name: tuple(records[photo] for photo in photos) for name, photos in lists.splits.items()}
+    findings = [finding.about(root) for finding in findings]
     findings.sort(key=lambda finding: (str(finding.path), finding.line, finding.code))
     left_out = tuple(root / name for name in names.photos if name not in records)
     return Dataset(root, tuple(records.values()), tuple(findings), splits, left_out)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ssdprep.audit import Audit
-    from ssdprep.augment_sheet import SheetReport
-    from ssdprep.augmented import AugmentReport
     from ssdprep.exif import FixReport
     from ssdprep.files import UndoReport
     from ssdprep.formats.csv import CsvReport
@@ -128,6 +126,7 @@ def fix_report(report: FixReport) -> Iterator[RenderableType | Next]:
     yield Text(f"changed  {'would be ' * report.dry_run}{what if changed else 'nothing'}")
     if report.lossless or report.reencoded:
         kinds = {"without loss": report.lossless, "encoded again (their sides cut coded blocks)": report.reencoded}
+        kinds["only their metadata corrected"] = report.changed_images - report.lossless - report.reencoded
         yield Text("turned   " + ", ".join(f"{count:,} {how}" for how, count in kinds.items() if count))
     if report.recovered:
         ending = "completed" if report.recovered.forward else "taken back"
@@ -238,66 +237,6 @@ def _part_table(report: SplitReport) -> RenderableType:
     return table
 
 
-def augment_report(report: AugmentReport) -> Iterator[RenderableType | Next]:
-    """What was drawn, the boxes that there are now, and what comes next."""
-    from rich.text import Text
-
-    made = f"{counted(report.pictures, 'picture')} drawn from {counted(report.drawn_from, 'photo')}"
-    yield Text.assemble(("augment  ", "bold"), made, "  ", (_said(report.recipe.operations), "dim"))
-    yield _augment_table(report)
-    if report.balance:
-        asked, before, after = report.balance
-        ratio = (
-            f"{before:,.1f} boxes of the most frequent class for one of the rarest, now {after:,.1f} (asked: {asked:g})"
-        )
-        yield Text(f"balance: {ratio}", style="dim")
-    if report.dropped:
-        share = f"less than {report.recipe.min_visibility:.0%} of it stayed in the picture"
-        emptied = f"; {counted(report.emptied, 'picture')} without any left" if report.emptied else ""
-        yield Text(f"{counted(report.dropped, 'box')} dropped: {share}{emptied}")
-    how = ", ".join(f"{count:,} {how}" for how, count in report.how.items())
-    yield Text(f"photos: {report.photos:,} copied upright ({how})", style="dim")
-    if report.splits:
-        yield Text("lists:  " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
-    yield Text.assemble("wrote   ", (f"{report.out}", "bold green"), "  augmentation.csv says what was done to each")
-    yield Next(f"ssdprep preview {quoted(report.out)}")
-
-
-def _augment_table(report: AugmentReport) -> RenderableType:
-    """Boxes of each class that a detector trains on, before and after, and in the whole set."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=_rule(), pad_edge=False, header_style="dim")
-    table.add_column("class", max_width=22, overflow="fold")
-    for name in ("boxes for training", "with drawn pictures", "in the new set"):
-        table.add_column(name, justify="right")
-    for name, (before, after) in list(report.for_training.items())[:_CLASSES]:
-        table.add_row(Text(name), f"{before:,}", f"{after:,}", f"{report.boxes[name]:,}")
-    if len(report.boxes) > _CLASSES:
-        table.add_row(Text(f"... and {len(report.boxes) - _CLASSES:,} more", style="dim"), "", "", "")
-    return table
-
-
-def augment_sheet_report(report: SheetReport) -> Iterator[RenderableType | Next]:
-    """What is on the sheet, what the run itself would draw, and its command."""
-    from rich.text import Text
-
-    shown = f"{counted(len(report.tiles), 'photo')} shown, {report.kept:,} of {counted(report.boxes, 'box')} kept"
-    yield Text.assemble(("augment  ", "bold"), shown, ("  nothing else is written", "dim"))
-    would = f"{counted(report.pictures, 'picture')} from {counted(report.drawn_from, 'photo')}"
-    yield Text(f"would draw {would}")
-    yield Text.assemble("wrote   ", (f"{report.out}", "bold green"))
-    typed = _flags(report.recipe.operations | report.options)
-    yield Next(f"ssdprep augment {quoted(report.root)} {typed}", "the same without --preview")
-
-
-def _flags(options: dict[str, Any]) -> str:
-    """A recipe as it is typed."""
-    words = {name: "" if value is True else f" {value}".removesuffix(".0") for name, value in options.items()}
-    return " ".join(f"--{name.replace('_', '-')}{word}" for name, word in words.items())
-
-
 def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:
     """What is in each split, how it was checked, and what comes next."""
     from rich.table import Table
@@ -344,10 +283,6 @@ def preview_report(report: PreviewReport) -> Iterator[RenderableType | Next]:
         yield Next(f"ssdprep fix-exif {data} --frame stored    (or upright: the side where boxes lie on their objects)")
 
 
-def _said(operations: dict[str, Any]) -> str:
-    return ", ".join(name if value is True else f"{name} {value:g}" for name, value in operations.items())
-
-
 def _bar(share: float, width: int = 14) -> str:
     """A bar in eighths of a letter; what is more than nothing shows."""
     eighths = max(round(share * width * 8), 1)
@@ -355,13 +290,18 @@ def _bar(share: float, width: int = 14) -> str:
 
 
 def _after_audit(report: Audit) -> Next:
-    """fix-exif where photos lie on their side, the cures where labels are wrong, else the next verb of the line."""
+    """What cures most: fix-exif, a new split where copies straddle it, repair; else the next verb of the line."""
+    from ssdprep.repair_plan import CURES
+
     data = quoted(report.root)
+    found = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
     grave = {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
-    if any(finding.code.startswith("ORI") for finding in report.findings):
+    if any(code.startswith("ORI") for code in found):
         return Next(f"ssdprep fix-exif {data}")
     if grave and grave <= _STRADDLING:
         return Next(f"ssdprep split {data} --force")
+    if found & CURES.keys():
+        return Next(f"ssdprep repair {data}")
     if grave:
         return Next(f"ssdprep audit {data}", "once the errors above are cured")
     return Next(f"ssdprep {'xml2csv' if report.splits else 'split'} {data}")

@@ -10,7 +10,7 @@ from ssdprep.disk import sha256
 from ssdprep.faults import HOLDS_PLACE, UNREADABLE
 from ssdprep.formats import voc
 from ssdprep.images import ImageFault, make_upright, probe, without_gps
-from ssdprep.orient import TOLERANCE, Decision, Verdict
+from ssdprep.orient import Decision, Verdict
 from ssdprep.record import Box, Finding, Record, Severity, Size
 from ssdprep.settled import Note, written
 from ssdprep.turn import effective
@@ -180,19 +180,13 @@ def _new_size(task: Task) -> Size | None:
     upright, labelled = record.size, record.labelled_size
     if not decision.decided or labelled == upright or upright is None or record.annotation is None:
         return None
-    fits = (
-        labelled is None or _differ(labelled, upright) <= TOLERANCE or _differ(labelled, decision.drawn_in) <= TOLERANCE
-    )
+    fits = labelled is None or labelled.is_near(upright) or labelled.is_near(decision.drawn_in)
     return upright if fits or decision.verdict is not Verdict.NO_BOXES else None
 
 
 def _is_rounding(record: Record, decision: Decision) -> bool:
     labelled = record.labelled_size
     return labelled is not None and labelled not in {decision.drawn_in, record.size}
-
-
-def _differ(one: Size, other: Size) -> int:
-    return max(abs(one.width - other.width), abs(one.height - other.height))
 
 
 def _note(task: Task, annotation: bytes) -> Note | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -149,6 +150,30 @@ def test_an_output_that_cannot_be_written_names_the_place_and_the_cure(cli, tmp_
     assert error.startswith(f"error: {tmp_path / 'file'}")
     assert ".ssdprep-" not in error
     assert cure.startswith("  try: name a")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_report_that_cannot_be_printed_says_that_the_work_is_done(tmp_path, words):
+    pair(tmp_path, "a")
+    with Path("/dev/full").open("w") as full:
+        running = started("split", tmp_path, "--val", 0, "--test", 0, *words, stdout=full)
+        said = running.communicate(timeout=60)[1]
+    assert running.returncode == 2
+    assert said.startswith("error: the work is done, but its report cannot be printed: No space left on device\n")
+    assert (tmp_path / "ImageSets/Main/train.txt").exists()
+
+
+def test_a_cure_that_is_a_command_can_be_typed_as_it_stands(cli, tmp_path):
+    data = tmp_path / "my photos"
+    pair(
+        data, "a", [("apple", 1, 1, 20, 20), ("apple", 1, 1, 20, 20), ("Apple", 60, 40, 70, 48), ("pear", 9, 9, 9, 30)]
+    )
+    said = cli("audit", data.name, cwd=tmp_path).out
+    commands = re.findall(r"ssdprep (?:repair|fix-exif|split)[^`\n]*", said)
+    assert len(commands) == 4
+    assert all("'my photos'" in command for command in commands)
+    assert "next:    ssdprep repair 'my photos'" in said
 
 
 def test_tables_of_the_detector_show_names_as_they_are(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,8 +229,21 @@ def test_a_box_over_the_border_is_written_as_it_stands_and_said(cli: Callable[..
     pair(tmp_path, "a", [("apple", 10, 10, 99999, 40), ("apple", -1, 4, 20, 40)])
     ran = cli("xml2csv", tmp_path)
     assert "a.jpg,64,48,apple,10,10,99999,40" in (tmp_path / "labels.csv").read_text()
+    assert ran.code == 1
     huge, slight = (line for line in ran.out.splitlines() if " VOC017 " in line)
+    assert ": error VOC017 " in huge
     assert "reaches 99935 pixels over" in huge
     assert "draw it again: most of it is off the photo" in huge
     assert "draw it again" not in slight
     assert "xml2csv writes it as it stands" in slight
+
+
+@pytest.mark.parametrize("name", ["pipe", "photo.JPG", "labels.xml", "folder"])
+def test_a_table_never_takes_a_name_that_is_something_elses(cli: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    pair(tmp_path / "data", "a")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    ran = cli("xml2csv", tmp_path / "data", "-o", tmp_path / name, timeout=60)
+    assert ran.code == 2
+    assert f"error: {tmp_path / name} is no " in ran.err
+    assert "--out" in ran.err

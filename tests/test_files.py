@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from conftest import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdprep import files
+from ssdprep import files, journal
 from ssdprep.record import Severity, SsdprepError
 
 on_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -427,6 +428,28 @@ def test_what_was_changed_between_reading_and_replacing_is_kept(data):
         late()
     assert (data / "a.jpg").read_bytes() == b"saved by an editor meanwhile"
     assert (data / "a.xml").read_bytes() == b"old a.xml"
+
+
+@pytest.mark.parametrize("trouble", ["a folder in the way", "no room"])
+def test_files_written_together_come_back_where_one_fails(tmp_path, monkeypatch, trouble):
+    old = {tmp_path / name: name.encode() for name in ("a", "b", "c", "outdated")}
+    for path, data in old.items():
+        path.write_bytes(data)
+    new = {tmp_path / name: b"new" for name in ("a", "b", "c", "d")}
+    if trouble == "a folder in the way":
+        (tmp_path / "d").mkdir()
+    else:
+        steps = []
+
+        def fail_late(step):
+            steps.append(step)
+            if steps.count("put a new file in place") == 3:
+                raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+        monkeypatch.setattr(journal, "on_step", fail_late)
+    with pytest.raises((SsdprepError, OSError), match=r"Is a directory|No space left"):
+        files.write_together(new, [tmp_path / "outdated"])
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == old
 
 
 def test_two_runs_at_once(data, cli):

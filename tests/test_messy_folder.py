@@ -72,7 +72,6 @@ def test_every_finding_names_a_cure(audited: Any) -> None:
     for finding in audited["findings"]:
         assert len(finding["message"]) > 10, finding
         assert len(finding["remedy"]) > 5, finding
-    assert said_of(audited, Path("healthy")) == []
 
 
 def test_healthy_photos_are_not_spoken_of(audited: Any, messy: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ssdprep.files import write_new
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
+from ssdprep.walk import PHOTOS
 from ssdprep.wording import counted, quoted
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
@@ -179,7 +180,11 @@ def csv_size(record: Record) -> Size:
 
 def _write(table: bytes, target: Path) -> None:
     """Put the table in place at once, but never over a file that is something else."""
+    if target.suffix.lower() in PHOTOS | {".xml"}:
+        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: --out {target.stem}.csv")
     if target.exists():
+        if not target.is_file():
+            raise SsdprepError(f"{target} is no file that can be replaced", "name a file: --out labels.csv")
         with target.open("rb") as file:
             start = file.readline(200)
         if start and start.rstrip() != ",".join(COLUMNS).encode():
@@ -193,15 +198,17 @@ def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
     unsized = [record for record in written if record.labelled_size is None]
     unknown = sum(1 for record in unsized if record.stored_size is None)
     renamed = sum(1 for record in written if csv_name(record) != record.filename)
-    shared = sum(1 for count in Counter(map(csv_name, written)).values() if count > 1)
+    shared = sorted(name for name, count in Counter(map(csv_name, written)).items() if count > 1)
+    which = ", ".join(shared[:3]) + ", ..." * (len(shared) > 3)
     cut = sum(1 for record in written for thing in record.objects if not _is_whole(thing.box))
     info, warning, error = Severity.INFO, Severity.WARNING, Severity.ERROR
+    each = "run it on each folder"
     fix = f"ssdprep fix-exif {quoted(root)}"
     said = (
         (OWN_SIZE, info, len(unsized) - unknown, "annotation", "without <size>: the photo's own is written", fix),
         (NO_SIZE, error, unknown, "annotation", "without <size> and photo: 0 is written", "bring the photos back"),
         (OWN_NAME, info, renamed, "annotation", "with another <filename>: the photo's own is written", "nothing to do"),
-        (SAME_NAME, warning, shared, "name", "in several folders: rows get mixed up", "run it on each folder"),
+        (SAME_NAME, warning, len(shared), "name", f"in several folders: {which}: rows get mixed up", each),
         (FRACTIONS, info, cut, "box", "with fractions: cut off, as by int()", "nothing to do"),
     )
     for code, severity, count, noun, message, remedy in said:

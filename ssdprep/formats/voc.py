@@ -204,7 +204,7 @@ def _has_area(box: Box, name: str, bndbox: Element, report: Report) -> bool:
         if low >= high:
             code = INVERTED if low > high else ZERO_AREA
             sign = "<" if low > high else "="
-            cure = f"`ssdprep repair --only {code}`"
+            cure = f"`ssdprep repair DATA --only {code}`"
             remedy = f"{cure} swaps them" if low > high else f"draw it again, or {cure} deletes it"
             message = f"{name!r}: {axis}max {high:g} {sign} {axis}min {low:g}"
             report(code, Severity.ERROR, bndbox.sourceline, message, remedy)
@@ -231,7 +231,7 @@ def _name(element: Element | None, line: int, report: Report) -> str:
             Severity.INFO,
             element.sourceline,
             message,
-            "nothing to do here; for other tools: `ssdprep repair --only VOC011`",
+            "nothing to do here; for other tools: `ssdprep repair DATA --only VOC011`",
         )
     return name
 
@@ -258,7 +258,7 @@ def _size(element: Element | None, report: Report) -> Size | None:
         return Size(*(round(value) for value in values if value is not None))
     line = element.sourceline if element is not None else 0
     what = "missing" if element is None else "x".join((texts.get(side) or "?").strip() for side in ("width", "height"))
-    remedy = f"`ssdprep repair --only {NO_SIZE}` fills it in where the boxes allow it, and so does fix-exif"
+    remedy = f"`ssdprep repair DATA --only {NO_SIZE}` fills it in where the boxes allow it; so does fix-exif"
     report(NO_SIZE, Severity.INFO, line, f"<size> is {what}", remedy)
     return None
 

@@ -25,11 +25,11 @@ from ssd.run import Run
 from ssd.stages import Recipe, freeze, optimizer, stages
 from ssdprep import __version__
 from ssdprep.derived import merged
-from ssdprep.record import Finding, Say, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, Say, SsdprepError, Track, untracked
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Report):
     """What training left: the folder, its history, and the epoch that was kept."""
 
     folder: Path
@@ -45,13 +45,8 @@ class Trained:
         """The epoch whose weights were kept."""
         return best_of(self.history)
 
-    @property
-    def exit_code(self) -> int:
-        """1 where photos had to be left out because of an error in them."""
-        return int(any(f.severity is Severity.ERROR for f in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "run": str(self.folder),
             "data": str(self.data),
@@ -60,7 +55,6 @@ class Trained:
             "pretrained_layers": self.pretrained,
             "best": self.best.to_dict(),
             "history": [line.to_dict() for line in self.history],
-            "findings": [f.to_dict() for f in self.findings],
         }
 
 
@@ -170,6 +164,7 @@ def train(
         freeze(run.model, stage, pretrained, recipe)
         learner = Learner(run.model)
         learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
+        learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is then traced twice
         batches = training_batches(
             training,
             run.config,

@@ -12,7 +12,7 @@ from ssdprep import balance, derived
 from ssdprep.augment import Recipe, boxes_left, rng_for
 from ssdprep.augmented_files import Task
 from ssdprep.record import Finding, Record, Severity, SsdprepError, Track
-from ssdprep.wording import counted
+from ssdprep.wording import counted, quoted
 
 UNLISTED, NO_SPLIT, CAPPED, IN_COMPANY = "AUG001", "AUG002", "AUG003", "AUG004"
 AT_MOST = 10  # pictures of one photo, where classes are balanced
@@ -39,6 +39,8 @@ def planned(
     if copies < (ratio is None) or at_most < 1:
         least = "at least 1, or 0 with balance"
         raise ValueError(f"copies must be {least}, and at_most at least 1, not {copies} and {at_most}")
+    if ratio is not None and copies > at_most:
+        raise ValueError(f"at_most must be at least copies where classes are balanced, not {at_most} and {copies}")
     source = derived.read_source(data, track=track)
     if not recipe.operations:
         raise SsdprepError(
@@ -60,7 +62,7 @@ def planned(
         tasks.append(Task(record, source.name_of(record), stem, copied, record in numbers))
     listed = set(chain.from_iterable(source.splits.values()))
     unlisted = [record for record in source.records if source.splits and record not in listed and record not in numbers]
-    return source, tasks, [*([_unlisted(record) for record in unlisted] or _unsplit(source)), *short]
+    return source, tasks, [*([_unlisted(source.root, record) for record in unlisted] or _unsplit(source)), *short]
 
 
 def _balanced(
@@ -108,13 +110,14 @@ def _short(root: Path, short: Sequence[balance.Short], ratio: float, at_most: in
         yield Finding(code, Severity.WARNING, root, 0, f"not balanced to {ratio:g}: {named}{more}; {why}", remedy)
 
 
-def _unlisted(record: Record) -> Finding:
+def _unlisted(root: Path, record: Record) -> Finding:
     message = "is in no split: kept, and nothing drawn from it"
-    return Finding(UNLISTED, Severity.WARNING, record.path, 0, message, "run ssdprep split again with --force")
+    return Finding(UNLISTED, Severity.WARNING, record.path, 0, message, f"ssdprep split {quoted(root)} --force")
 
 
 def _unsplit(source: derived.Source) -> list[Finding]:
     if source.splits:
         return []
     message = "has no split: a split made later cannot use what was drawn from the photos it holds out"
-    return [Finding(NO_SPLIT, Severity.WARNING, source.root, 0, message, "split first: ssdprep split, then augment")]
+    remedy = f"split first: ssdprep split {quoted(source.root)}, then draw again"
+    return [Finding(NO_SPLIT, Severity.WARNING, source.root, 0, message, remedy)]

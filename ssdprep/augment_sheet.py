@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssdprep import derived, images
+from ssdprep import derived
 from ssdprep.augment import Drawn, Recipe, augment_image, rng_for
-from ssdprep.augment_plan import AT_MOST, planned, require_outside
+from ssdprep.augment_plan import AT_MOST, planned
 from ssdprep.augmented_files import Task
 from ssdprep.faults import ImageFault
-from ssdprep.files import write_new
 from ssdprep.palette import palette
 from ssdprep.previewed import choose
 from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
+from ssdprep.sheet_files import check_place, write_sheet
 from ssdprep.sheets import Panel, Tile, contact_sheet, thumbnail
 from ssdprep.tiles import plain
-from ssdprep.wording import counted
+from ssdprep.wording import counted, quoted
 
-PHOTOS, DRAWS = 6, 4  # on a sheet, and pictures of each
+PANELS, DRAWS = 30, 4  # on a sheet, photos and pictures together; at most so many pictures of each photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +62,24 @@ def preview_augmentation(
     seed: int = 0,
     track: Track = untracked,
 ) -> SheetReport:
-    """Draw a few photos, each beside the first pictures that `augment_folder` draws from it, on one PNG.
+    """Draw some photos, each beside the first pictures that `augment_folder` draws from it, up to four, on one PNG.
 
-    The arguments are those of `augment_folder`; ``out`` names the folder that it would write, and the PNG lies where
-    that would, with ``.png`` behind its name. A photo that cannot be read becomes a finding. Raises `SsdprepError`
-    where ``out`` is inside DATA, the recipe does nothing, or no photo is usable.
+    The arguments are those of `augment_folder`. ``out`` names the folder that it would write, and the PNG lies where
+    that would, with ``.png`` behind its name; or it names the PNG itself. An earlier sheet is replaced, any other file
+    is not. A photo that cannot be read becomes a finding. Raises `SsdprepError` where the PNG would be inside DATA or
+    replace something else, the recipe does nothing, nothing would be drawn, or no photo is usable.
     """
-    data, recipe = Path(data), recipe or Recipe()
-    out = derived.folder_beside(data, "augmented") if out is None else Path(out)
-    out = out if out.suffix.lower() == ".png" else out.with_name(f"{out.name}.png")
-    require_outside(out, data)
+    data, recipe, asked = Path(data), recipe or Recipe(), Path(out) if out is not None else None
+    names_sheet = asked is not None and asked.suffix.lower() == ".png"
+    folder = asked or derived.folder_beside(data, "augmented")
+    sheet = folder if names_sheet else folder.with_name(f"{folder.name}.png")
+    check_place(sheet, [data])
     source, tasks, found = planned(data, recipe, copies=copies, ratio=balance, at_most=at_most, seed=seed, track=track)
     used = {task.record: task for task in tasks if task.copies}
-    chosen = [used[record] for record in choose(list(used), PHOTOS, seed)]
+    if not used:
+        raise SsdprepError(f"no picture would be drawn from {data}", _why_none(source, balance))
+    draws = min(DRAWS, max(len(task.copies) for task in used.values()))
+    chosen = [used[record] for record in choose(list(used), PANELS // (1 + draws), seed)]
     drawn: dict[Path, Tile] = {}
     faults: list[Finding] = []
     for task in track(chosen, "Drawing pictures", len(chosen)):
@@ -84,29 +88,39 @@ def preview_augmentation(
         except (ImageFault, OSError) as error:
             faults.append(derived.damage(task.record.path, error))
     if not drawn:
-        raise SsdprepError(f"no photo of {data} can be drawn from", f"ssdprep audit {shlex.quote(str(data))}")
-    boxes = DRAWS * sum(len(tile[0].objects) for tile in drawn.values())
+        raise SsdprepError(f"no photo of {data} can be drawn from", f"ssdprep audit {quoted(data)}")
+    pictures = sum(len(tile) - 1 for tile in drawn.values())
+    boxes = sum((len(tile) - 1) * len(tile[0].objects) for tile in drawn.values())
     kept = sum(len(panel.objects) for tile in drawn.values() for panel in tile[1:])
     classes = {thing.name for record in source.records for thing in record.objects}
-    sheet = contact_sheet(
+    pixels = contact_sheet(
         list(drawn.values()),
         title=f"{data.resolve().name}, augmented",
-        subtitle=f"{counted(len(drawn), 'photo')}, {DRAWS} pictures of each; {kept:,} of {counted(boxes, 'box')} kept",
+        subtitle=f"{counted(pictures, 'picture')} of {counted(len(drawn), 'photo')}; "
+        f"{kept:,} of {counted(boxes, 'box')} kept",
         colours=palette(classes),
     )
-    write_new(out, images.encode_png(sheet))
+    write_sheet(sheet, pixels, [data])
     return SheetReport(
         root=data,
-        out=out,
+        out=sheet,
         recipe=recipe,
         tiles=tuple((path, tuple(panel.caption for panel in tile[1:])) for path, tile in drawn.items()),
         boxes=boxes,
         kept=kept,
         drawn_from=len(used),
         pictures=sum(len(task.copies) for task in tasks),
-        options=_unusual(recipe, copies=copies, balance=balance, at_most=at_most, seed=seed),
+        options=_unusual(recipe, copies=copies, balance=balance, at_most=at_most, seed=seed)
+        | ({"out": str(asked)} if asked is not None and not names_sheet else {}),
         findings=derived.merged(source.findings, found, faults),
     )
+
+
+def _why_none(source: derived.Source, balance: float | None) -> str:
+    """What to do where a run would draw nothing."""
+    if not source.parts().get("train"):
+        return f"all photos are in val or test: ssdprep split {quoted(source.root)} --force"
+    return f"its classes are as even as --balance {balance:g} can make them: a smaller one, or --copies 1"
 
 
 def _unusual(recipe: Recipe, **asked: float | None) -> dict[str, float | str]:
@@ -119,7 +133,7 @@ def _tile(task: Task, recipe: Recipe, seed: int) -> Tile:
     """A photo, and pictures of it with the very draws that the run would take."""
     (photo,) = plain(task.record)
     pictures = []
-    for copy in range(1, DRAWS + 1):
+    for copy in range(1, min(DRAWS, len(task.copies)) + 1):
         image, objects, applied = augment_image(photo.image, photo.objects, recipe, rng_for(seed, task.source, copy))
         lost = len(photo.objects) - len(objects)
         note = f"{len(objects)} of {counted(len(photo.objects), 'box')}" if photo.objects else "no objects"

@@ -86,15 +86,16 @@ def augment_folder(
 
     It holds every labelled photo, upright, and ``copies`` pictures drawn from each one that is for training: all of
     them, or where DATA has splits those in ``train``, so that val and test stay what they are. A drawn picture is
-    listed wherever its photo is. The same seed gives the same bytes with any number of ``jobs`` (0: all cores; more
-    than one starts processes, so a script needs ``if __name__ == "__main__":``).
+    listed in those lists for training that hold its photo. The same seed gives the same bytes with any number of
+    ``jobs`` (0: all cores; more than one starts processes, so a script needs ``if __name__ == "__main__":``).
 
     balance: draw more from photos of rare classes, ``at_most`` so many in all from one, until the most frequent class
-    has at most so many boxes for one of the rarest; ``copies`` may then be 0. Where that cannot be reached, a finding
-    says why.
+    has at most so many boxes for one of the rarest; ``copies`` may then be 0, and no more than ``at_most``. Where the
+    ratio cannot be reached, a finding says why.
 
     ``out`` (default: DATA-augmented, beside DATA) appears whole or not at all. A damaged photo becomes a finding.
-    Raises `SsdprepError` where ``out`` is not empty, the recipe does nothing, or no photo is usable.
+    Raises `SsdprepError` where ``out`` is not empty, the recipe does nothing, or no photo is usable; ``ValueError`` for
+    numbers out of range.
     """
     data, recipe = Path(data), recipe or Recipe()
     out = derived.folder_beside(data, "augmented") if out is None else Path(out)
@@ -112,10 +113,11 @@ def augment_folder(
 
 
 def _write_splits(folder: Path, source: derived.Source, written: Sequence[Task]) -> dict[str, int]:
-    """The old lists with the new names: a drawn picture stands behind its photo."""
-    names = {task.record: (task.stem, *task.copies) for task in written}
+    """The old lists with the new names. In those for training, folds too, a drawn picture stands behind its photo."""
+    photos = {task.record: (task.stem,) for task in written}
+    both = {task.record: (task.stem, *task.copies) for task in written}
     lists = {
-        split: [name for record in records for name in names.get(record, ())]
+        split: [name for record in records for name in (both if _trains(split) else photos).get(record, ())]
         for split, records in source.splits.items()
     }
     if lists:
@@ -123,6 +125,12 @@ def _write_splits(folder: Path, source: derived.Source, written: Sequence[Task])
     for split, listed in lists.items():
         (folder / f"{split}.txt").write_text("".join(f"{name}\n" for name in listed), encoding="utf-8", newline="\n")
     return {split: len(listed) for split, listed in lists.items()}
+
+
+def _trains(split: str) -> bool:
+    """Whether a list is for training, by its name: train, trainval, fold1_train. A photo in fold1_val may be in train
+    too, and what was drawn from it is nothing to validate on."""
+    return split.lower().endswith(("train", "trainval"))
 
 
 def _report(

@@ -59,6 +59,8 @@ def plan(
     """
     if not ratio >= 1:
         raise ValueError(f"ratio must be at least 1, not {ratio}")
+    if not 0 <= copies <= at_most:
+        raise ValueError(f"copies must be in 0..at_most, that is 0..{at_most}, not {copies}")
     drawn = [copies] * len(photos)
     counts = sum((Counter(boxes) for boxes in photos), Counter[str]())
     for photo, copy in product(range(len(photos)), range(1, copies + 1)):

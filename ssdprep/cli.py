@@ -271,7 +271,9 @@ def augment(
             help="Draw more from photos of rare classes, until no class has more than RATIO boxes for one of another.",
         ),
     ] = None,
-    at_most: Annotated[int, typer.Option(min=1, help="With --balance: pictures of one photo at most.")] = 10,
+    at_most: Annotated[
+        int | None, typer.Option(min=1, help="With --balance: pictures of one photo at most.", show_default="10")
+    ] = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Write only DATA-augmented.png, which shows what would be drawn.")
     ] = False,
@@ -300,6 +302,11 @@ def augment(
     """Draw more training pictures from the photos, boxes moved along. Writes a complete new data set."""
     if copies == 0 and balance is None:
         raise typer.BadParameter("0 only with --balance", param_hint="--copies")
+    if at_most is not None and balance is None:
+        raise typer.BadParameter("only with --balance", param_hint="--at-most")
+    most = at_most or 10
+    if balance is not None and copies > most:
+        raise typer.BadParameter(f"{copies} are more than --at-most {most}: raise that too", param_hint="--copies")
     from ssdprep.augment import Recipe
 
     recipe = Recipe(
@@ -318,18 +325,18 @@ def augment(
     )
     if preview:
         from ssdprep.augment_sheet import preview_augmentation
-        from ssdprep.tables import augment_sheet_report
+        from ssdprep.augment_table import augment_sheet_report
 
         sheet = preview_augmentation(
-            data, out, recipe, copies=copies, balance=balance, at_most=at_most, seed=seed, track=console.track
+            data, out, recipe, copies=copies, balance=balance, at_most=most, seed=seed, track=console.track
         )
         console.show(sheet, augment_sheet_report)
         return
+    from ssdprep.augment_table import augment_report
     from ssdprep.augmented import augment_folder
-    from ssdprep.tables import augment_report
 
     report = augment_folder(
-        data, out, recipe, copies=copies, balance=balance, at_most=at_most, seed=seed, jobs=jobs, track=console.track
+        data, out, recipe, copies=copies, balance=balance, at_most=most, seed=seed, jobs=jobs, track=console.track
     )
     console.show(report, augment_report)
 

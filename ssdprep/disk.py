@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ssdprep.journal import step
+from ssdprep.journal import STATE, step
 from ssdprep.record import SsdprepError
 
 _FLUSHES = 8  # at once: a file system merges what it is asked together
@@ -105,6 +105,24 @@ def in_plain_words(path: Path, verb: str = "changed") -> Iterator[None]:
     except OSError as error:
         message = f"{path} cannot be {verb}: {error.strerror or error}"
         raise SsdprepError(message, remedy_for(error, path)) from error
+
+
+def require_place(out: Path, option: str = "--out") -> None:
+    """`SsdprepError` where no file can be put at ``out``, in folders of which some need not be there yet.
+
+    Said before the work is done. option: with which the user names another place.
+    """
+    there = next(place for place in out.absolute().parents if place.exists())
+    if STATE in out.absolute().parts:
+        why = "is where ssdprep keeps its backups"
+    elif not there.is_dir():
+        why = "is no folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written to"
+    else:
+        return
+    remedy = f"name a file in a folder of yours: {option} {shlex.quote(out.name)}"
+    raise SsdprepError(f"{out} cannot be written: {there} {why}", remedy)
 
 
 def remedy_for(error: OSError, path: Path | None = None) -> str:

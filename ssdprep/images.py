@@ -18,6 +18,7 @@ import numpy as np
 import turbojpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from ssdprep import jpeg, jpeg_turn, metadata, png, webp
 from ssdprep.faults import CUT_SHORT, DAMAGED, EMPTY, HOLDS_PLACE, NO_IMAGE, NOT_TURNABLE, ImageFault, floats
@@ -183,10 +184,12 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     return target.getvalue()
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """uint8 RGB pixels (height, width, 3) as PNG."""
-    target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "PNG", compress_level=4)
+def encode_png(pixels: Pixels, *, software: str = "") -> bytes:
+    """uint8 RGB pixels (height, width, 3) as PNG; ``software``, where given, is said in a tEXt chunk before them."""
+    target, notes = io.BytesIO(), PngInfo()
+    if software:
+        notes.add_text("Software", software)
+    Image.fromarray(pixels).save(target, "PNG", compress_level=4, pnginfo=notes)
     return target.getvalue()
 
 

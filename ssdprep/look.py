@@ -181,7 +181,7 @@ def _scores(
 ) -> dict[Path, float]:
     """Robust z-scores: distance from the median, in standard deviations told by the median deviation (Iglewicz 1993).
 
-    least: of the median deviation, lest a set that is all alike is full of outliers. Empty for too few photos: nothing is compared.
+    least: of the median deviation, lest a set that is all alike is full of outliers. Empty for too few photos.
     """
     values = {path: measure(photo) for path, photo in photos.items()}
     if len(values) < _ENOUGH:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +13,15 @@ import numpy as np
 
 from ssdprep import images
 from ssdprep.derived import damage, folder_beside
-from ssdprep.files import write_new
 from ssdprep.orient import Verdict, judge, to_upright
 from ssdprep.palette import palette
 from ssdprep.record import Dataset, Finding, Record, Report, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
+from ssdprep.sheet_files import check_place, write_sheet
 from ssdprep.sheets import Tile, contact_sheet, thumbnail
 from ssdprep.tiles import before_and_after, plain, two_readings
 from ssdprep.turn import effective
+from ssdprep.wording import quoted
 
 Mode = Literal["boxes", "before and after", "unresolved"]
 _TITLE: dict[Mode, str] = {
@@ -80,14 +79,15 @@ def preview(
     folder as it was, drawn beside it as OpenCV, or Pillow and TensorFlow, would read it. unresolved: only the photos
     whose frame is unknown, once with each reading. A photo that cannot be read becomes a finding.
 
-    Raises `SsdprepError` where there is nothing to draw, or ``out`` is no place for it; ``ValueError`` for ``count``
-    < 1 or both modes at once.
+    An earlier sheet is replaced, any other file is not. Raises `SsdprepError` where there is nothing to draw, or
+    ``out`` is no place for it; ``ValueError`` for ``count`` < 1 or both modes at once.
     """
     if count < 1 or (before is not None and unresolved):
         raise ValueError("count must be at least 1, and before and unresolved exclude each other")
     data, before = Path(data), Path(before) if before is not None else None
     out = folder_beside(data, "preview.png") if out is None else Path(out)
-    _check_place(out, [data, before] if before else [data])
+    folders = [data, before] if before else [data]
+    check_place(out, folders)
     scanned = scan_folder(data)
     if unresolved:
         plan = _doubtful(scanned, count, seed)
@@ -96,7 +96,7 @@ def preview(
     else:
         plan = _all(to_upright(scanned), count, seed)
     classes = {thing.name for record in scanned.records for thing in record.objects}  # of all sheets of this set
-    return _draw(data, out, plan, classes, track)
+    return _draw(data, out, folders, plan, classes, track)
 
 
 def choose(records: Sequence[Record], count: int, seed: int, first: Iterable[Record] = ()) -> list[Record]:
@@ -174,7 +174,9 @@ def _pairs(upright: Dataset, before: Path, count: int, seed: int) -> _Plan:
     return _Plan("before and after", jobs, len(matched), upright.findings)
 
 
-def _draw(data: Path, out: Path, plan: _Plan, classes: set[str], track: Track) -> PreviewReport:
+def _draw(
+    data: Path, out: Path, folders: Sequence[Path], plan: _Plan, classes: set[str], track: Track
+) -> PreviewReport:
     if not plan.jobs and plan.mode == "unresolved":
         return PreviewReport(data, None, plan.mode, (), 0, 0, plan.findings)
     drawn: dict[Record, Tile] = {}
@@ -185,7 +187,7 @@ def _draw(data: Path, out: Path, plan: _Plan, classes: set[str], track: Track) -
         except (images.ImageFault, OSError) as error:
             faults.append(damage(record.path, error))
     if not drawn:
-        raise SsdprepError(f"no photo of {data} can be drawn", f"ssdprep audit {shlex.quote(str(data))}")
+        raise SsdprepError(f"no photo of {data} can be drawn", f"ssdprep audit {quoted(data)}")
     per_class = Counter(thing.name for record in drawn for thing in record.objects)
     sheet = contact_sheet(
         list(drawn.values()),
@@ -194,7 +196,7 @@ def _draw(data: Path, out: Path, plan: _Plan, classes: set[str], track: Track) -
         legend=dict(per_class.most_common()),
         colours=palette(classes, (thing.name for tile in drawn.values() for panel in tile for thing in panel.objects)),
     )
-    write_new(out, images.encode_png(sheet))
+    write_sheet(out, sheet, folders)
     tiles = tuple((record.path, tuple(panel.note for panel in tile)) for record, tile in drawn.items())
     findings = (*plan.findings, *_new(faults, plan.findings))
     return PreviewReport(data, out, plan.mode, tiles, plan.photos, per_class.total(), findings)
@@ -204,20 +206,3 @@ def _new(faults: list[Finding], known: tuple[Finding, ...]) -> Iterator[Finding]
     """Faults that the scan has not already told."""
     told = {(finding.code, finding.path) for finding in known}
     return (fault for fault in faults if (fault.code, fault.path) not in told)
-
-
-def _check_place(out: Path, folders: Sequence[Path]) -> None:
-    """`SsdprepError` where a sheet cannot be written, or would be taken for one of the photos."""
-    if out.is_dir() or out.suffix.lower() != ".png":
-        remedy = f"name a new .png file: --out {shlex.quote(f'{out}.png')}"
-        raise SsdprepError(f"{out} is {'a folder' if out.is_dir() else 'no .png file'}", remedy)
-    for folder in folders:
-        if out.resolve().is_relative_to(folder.resolve()):
-            beside = folder.resolve().with_name(out.name)
-            message = f"{out} lies in {folder}: from then on it would count as one of the photos there"
-            raise SsdprepError(message, f"put it beside the folder: --out {shlex.quote(str(beside))}")
-    there = next(place for place in out.absolute().parents if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "may not be written to" if there.is_dir() else "is no folder"
-        remedy = f"name a file in a folder of yours: --out {shlex.quote(out.name)}"
-        raise SsdprepError(f"{out} cannot be written: {there} {why}", remedy)

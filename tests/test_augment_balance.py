@@ -116,7 +116,18 @@ def test_the_plan_counts_boxes_that_leave_the_picture(data):
     assert apple / (fig - 1) > 2  # and no picture more than it takes
 
 
-@pytest.mark.parametrize("words", [("--copies", 0), ("--balance", 0.5), ("--balance", "nan"), ("--at-most", 0)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--copies", 0),
+        ("--balance", 0.5),
+        ("--balance", "nan"),
+        ("--at-most", 0),
+        ("--at-most", 3),
+        ("--copies", 4, "--balance", 2, "--at-most", 3),
+        ("--copies", 11, "--balance", 2),
+    ],
+)
 def test_wrong_words_are_refused(cli, data, tmp_path, words):
     done = cli("augment", data, "--flip-h", *words)
     assert done.code == 2
@@ -125,7 +136,16 @@ def test_wrong_words_are_refused(cli, data, tmp_path, words):
     assert not (tmp_path / "data-augmented").exists()
 
 
-@pytest.mark.parametrize("wrong", [{"copies": 0}, {"balance": 0.5}, {"at_most": 0}, {"balance": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"copies": 0},
+        {"balance": 0.5},
+        {"at_most": 0},
+        {"balance": float("nan")},
+        {"copies": 4, "balance": 2, "at_most": 3},
+    ],
+)
 def test_wrong_calls_are_refused(data, wrong):
     with pytest.raises(ValueError, match="at least"):
         augment_folder(data, recipe=MIRRORED, **wrong)
@@ -138,14 +158,14 @@ PHOTO = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9), max_size=3)
     photos=st.lists(PHOTO, max_size=12),
     ratio=st.floats(1, 20),
     copies=st.integers(0, 2),
-    at_most=st.integers(1, 12),
+    at_most=st.integers(2, 12),
 )
 @settings(max_examples=300, deadline=None)
 def test_a_plan_never_makes_it_worse_and_keeps_its_limits(photos, ratio, copies, at_most):
     lots = [number / 100 for number in range(len(photos))]
     settled = plan(photos, lambda photo, copy: photos[photo], ratio, copies=copies, at_most=at_most, lots=lots)
     assert len(settled.copies) == len(photos)
-    assert all(copies <= number <= max(copies, at_most) for number in settled.copies)
+    assert all(copies <= number <= at_most for number in settled.copies)
 
     def total(numbers):
         return sum(
@@ -163,6 +183,11 @@ def test_a_plan_never_makes_it_worse_and_keeps_its_limits(photos, ratio, copies,
         assert imbalance(after) <= ratio
     if imbalance(before) <= ratio:
         assert settled.copies == (copies,) * len(photos)
+
+
+def test_a_plan_with_more_copies_than_it_may_draw_is_a_wrong_call():
+    with pytest.raises(ValueError, match="copies must be in"):
+        plan([{"a": 1}], lambda photo, copy: {"a": 1}, 2, copies=3, at_most=2, lots=[0.5])
 
 
 def test_equal_photos_share_the_work():

@@ -36,7 +36,7 @@ def test_a_sheet_appears_beside_the_folder_and_nothing_else(cli, data, tmp_path)
 
 
 def test_the_sheet_shows_what_the_run_draws(cli, data, tmp_path):
-    done = cli("augment", data, *RECIPE, "--preview", "--json")
+    done = cli("augment", data, *RECIPE, "--preview", "--copies", DRAWS, "--json")
     assert done.code == 0, done.err
     tiles = {tile["image"].rpartition("/")[2]: tile["pictures"] for tile in done.json["tiles"]}
     assert set(tiles) <= {"p0.jpg", "p1.jpg", "p2.jpg", "turned.jpg", "negative.jpg"}  # what is for training
@@ -46,6 +46,36 @@ def test_the_sheet_shows_what_the_run_draws(cli, data, tmp_path):
         _, _, source, copy, *_, rotate, _, _, _, _, _, _, _, _ = line.split(",")
         if source in tiles and abs(float(rotate)) >= 0.01:
             assert f"rotate {float(rotate):.2g}" in tiles[source][int(copy) - 1]
+
+
+@pytest.mark.parametrize(("copies", "shown"), [(1, 1), (2, 2), (9, 4)])
+def test_no_picture_is_shown_that_the_run_does_not_draw(cli, data, copies, shown):
+    done = cli("augment", data, *RECIPE, "--preview", "--copies", copies, "--json")
+    assert {len(tile["pictures"]) for tile in done.json["tiles"]} == {shown}
+
+
+def test_with_few_pictures_of_each_more_photos_are_shown(cli, tmp_path):
+    for number in range(20):
+        add_photo(tmp_path / "data", f"{number:02}.jpg", ("apple", Box(10, 10, 40, 30)))
+    shown = {}
+    for copies in (1, 4):
+        done = cli("augment", tmp_path / "data", "--flip-h", "--preview", "--copies", copies, "--json")
+        shown[copies] = len(done.json["tiles"])
+    assert shown == {1: 15, 4: 6}
+
+
+def test_the_next_command_names_the_folder_that_was_asked_for(cli, data, tmp_path):
+    done = cli("augment", "data", "--flip-h", "--preview", "--out", "new sets/v1.0", cwd=tmp_path)
+    assert "ssdprep augment data --flip-h --out 'new sets/v1.0'" in done.out.replace("\n", " ")
+    assert (tmp_path / "new sets/v1.0.png").is_file()
+    assert "--out" not in cli("augment", "data", "--flip-h", "--preview", "--out", "it.png", cwd=tmp_path).out
+
+
+def test_a_balance_that_is_reached_draws_nothing_and_says_so(cli, tmp_path):
+    add_photo(tmp_path / "data", "a.jpg", ("apple", Box(10, 10, 40, 30)))
+    done = cli("augment", "data", "--flip-h", "--preview", "--copies", 0, "--balance", 2, cwd=tmp_path)
+    assert (done.code, "no picture would be drawn" in done.err) == (2, True)
+    assert not (tmp_path / "data-augmented.png").exists()
 
 
 def test_the_same_seed_gives_the_same_sheet(data, tmp_path):

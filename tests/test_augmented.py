@@ -181,6 +181,38 @@ def test_a_photo_and_what_was_drawn_from_it_are_never_trained_and_tested_on(cli,
     ]
 
 
+def test_no_drawn_picture_validates_in_a_fold(cli, tmp_path):
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        path = add_photo(tmp_path / "data", f"p{number:02}.jpg", ("apple", Box(10, 8, 40, 30)))
+        Image.fromarray(pixels).resize((96, 64), Image.Resampling.BICUBIC).save(path)
+    data, out = tmp_path / "data", tmp_path / "data-augmented"
+    assert cli("split", data, "--kfold", 3).code == 0
+    done = cli("augment", data, "--flip-h", "--json")
+    assert done.code == 0, done.err
+    lists = {path.stem: path.read_text().split() for path in (out / "ImageSets/Main").glob("*.txt")}
+    assert len(lists) == 10
+    drawn_from = {Path(row["picture"]).stem: Path(row["original"]).stem for row in table(out)}
+    drawn = set(drawn_from)
+    for name, listed in lists.items():
+        if name.endswith(("val", "test")) and name != "trainval":
+            assert not drawn & set(listed), name
+        else:
+            assert {picture for picture in drawn if drawn_from[picture] in listed} == drawn & set(listed), name
+    assert drawn & set(lists["fold1_train"])
+    assert done.json["splits"] == {name: len(listed) for name, listed in lists.items()}
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_the_cure_of_a_missing_split_names_the_folder(cli, data, tmp_path, split):
+    if split:
+        (data / "ImageSets/Main").mkdir(parents=True)
+        (data / "ImageSets/Main/train.txt").write_text("p0\np1\n")
+    done = cli("augment", "data", "--flip-h", "--json", cwd=tmp_path)
+    found = {finding["code"]: finding["remedy"] for finding in done.json["findings"]}
+    assert "ssdprep split data" in found["AUG001" if split else "AUG002"]
+
+
 def test_a_table_that_cannot_be_read_stops_the_split(cli, data, tmp_path):
     out = augment_folder(data, recipe=TURN, jobs=1).out
     (out / "augmentation.csv").write_bytes(b"\xff\xfe")

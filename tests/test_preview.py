@@ -218,6 +218,45 @@ def test_where_no_sheet_belongs(cli, tmp_path, out, says, cure):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("verb", [("preview",), ("augment", "--preview", "--rotate", 5)])
+def test_only_an_earlier_sheet_is_replaced(cli, tmp_path, verb):
+    for stem in "abc":
+        pair(tmp_path / "set", stem)
+    mine = photo(tmp_path / "ph/holiday.png")
+    before = mine.read_bytes()
+    out = "ph/holiday" if verb[0] == "augment" else "ph/holiday.png"
+    ran = cli(*verb, "set", "--out", out, cwd=tmp_path)
+    said = " ".join(ran.err.split())
+    assert ran.code == 2
+    assert "is no contact sheet of ssdprep" in said
+    assert mine.read_bytes() == before
+    assert list(mine.parent.iterdir()) == [mine]
+    *_, named = said.split("--out ")
+    assert cli(*verb, "set", "--out", named, cwd=tmp_path).code == 0  # the cure does
+    sheet = tmp_path / named
+    first = sheet.read_bytes()
+    with Image.open(sheet) as drawn:
+        assert drawn.text == {"Software": "ssdprep"}
+    pair(tmp_path / "set", "d")
+    assert cli(*verb, "set", "--out", named, cwd=tmp_path).code == 0
+    assert sheet.read_bytes() != first
+
+
+@pytest.mark.parametrize("verb", [("preview",), ("augment", "--preview", "--rotate", 5)])
+def test_no_sheet_among_the_backups(cli, tmp_path, verb):
+    pair(tmp_path / "set", "a")
+    ran = cli(*verb, "set", "--out", "other/.ssdprep/sheet.png", cwd=tmp_path)
+    assert (ran.code, "keeps its backups" in " ".join(ran.err.split())) == (2, True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_link_into_nowhere_is_not_filled(cli, tmp_path):
+    pair(tmp_path / "set", "a")
+    (tmp_path / "sheet.png").symlink_to(tmp_path / "gone.png")
+    assert cli("preview", "set", "-o", "sheet.png", cwd=tmp_path).code == 2
+    assert not (tmp_path / "gone.png").exists()
+
+
 def test_a_sheet_in_the_folder_itself(cli, tmp_path):
     pair(tmp_path / "set", "a")
     ran = cli("preview", ".", "-o", "sheet.png", cwd=tmp_path / "set")

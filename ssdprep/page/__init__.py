@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from base64 import b64encode
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssdprep.disk import require_place
 from ssdprep.files import write_new
 from ssdprep.orient import to_upright
 from ssdprep.page.markup import Html, join, tag
@@ -42,18 +42,7 @@ def check_place(out: Path, data: Path) -> None:
         if not is_ours:
             other = out.with_name(f"{out.stem}-audit.html")
             raise SsdprepError(f"{out} exists, and is no page of ssdprep audit", f"--html {shlex.quote(str(other))}")
-    hidden = [part for part in out.absolute().parts if part == ".ssdprep"]
-    there = next(place for place in out.absolute().parents if place.exists())
-    if hidden or not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = (
-            "is where ssdprep keeps its backups"
-            if hidden
-            else "may not be written to"
-            if there.is_dir()
-            else "is no folder"
-        )
-        remedy = f"name a file in a folder of yours: --html {shlex.quote(out.name)}"
-        raise SsdprepError(f"{out} cannot be written: {there} {why}", remedy)
+    require_place(out, "--html")
 
 
 def write_page(report: Audit, dataset: Dataset, out: Path, *, track: Track = untracked) -> None:

@@ -1,0 +1,60 @@
+"""A contact sheet as a file, for `preview` and `augment`: where it may lie, which earlier file it may replace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from ssdprep import images
+from ssdprep.disk import require_place
+from ssdprep.draw import Pixels
+from ssdprep.files import write_new
+from ssdprep.record import SsdprepError
+from ssdprep.wording import quoted
+
+_SOFTWARE = "ssdprep"  # by which an earlier sheet is known: PNG's own keyword for the program that made a file
+_MARK = b"tEXtSoftware\0" + _SOFTWARE.encode()
+_HEAD = 256  # bytes; the mark stands in front of the pixels
+
+
+def check_place(out: Path, folders: Sequence[Path]) -> None:
+    """`SsdprepError` where a sheet cannot be written, would replace a file that is none, or count as a photo.
+
+    folders: those with photos, outside of which the sheet must lie.
+    """
+    if out.is_dir() or out.suffix.lower() != ".png":
+        remedy = f"name a new .png file: --out {quoted(out.with_name(f'{out.name}.png'))}"
+        raise SsdprepError(f"{out} is {'a folder' if out.is_dir() else 'no .png file'}", remedy)
+    for folder in folders:
+        if out.resolve().is_relative_to(folder.resolve()):
+            beside = folder.resolve().with_name(out.name)
+            message = f"{out} lies in {folder}: from then on it would count as one of the photos there"
+            raise SsdprepError(message, f"put it beside the folder: --out {quoted(beside)}")
+    require_place(out)
+    if (out.exists() or out.is_symlink()) and not _is_sheet(out):
+        message = f"{out} exists, and is no contact sheet of ssdprep: it is not replaced"
+        raise SsdprepError(message, f"name another file: --out {quoted(_free(out))}")
+
+
+def write_sheet(out: Path, sheet: Pixels, folders: Sequence[Path]) -> None:
+    """Write a sheet, whole or not at all, with the mark by which it is known; an earlier sheet is replaced.
+
+    The place is looked at once more: drawing takes its time.
+    """
+    check_place(out, folders)
+    write_new(out, images.encode_png(sheet, software=_SOFTWARE))
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _MARK in file.read(_HEAD)
+    except OSError:
+        return False
+
+
+def _free(out: Path) -> Path:
+    """A name like this one that nothing has."""
+    names = (out.with_name(f"{out.stem}-{number}{out.suffix}") for number in count(2))
+    return next(name for name in names if not (name.exists() or name.is_symlink()))

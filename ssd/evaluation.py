@@ -15,7 +15,7 @@ from ssd.metrics import coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Run
 from ssdprep.derived import merged
-from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Report):
     """The figures of one evaluation: COCO's AP50 and AP, VOC 2007's 11-point mean at IoU 0.5."""
 
     source: str
@@ -41,19 +41,13 @@ class Evaluation:
     per_class: tuple[ClassScore, ...]
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def exit_code(self) -> int:
-        """1 where photos had to be left out because of an error in them."""
-        return int(any(f.severity is Severity.ERROR for f in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types; a figure that is not defined is null."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types; a figure that is not defined is null."""
         return {
             "data": self.source,
             "images": self.images,
             **_figures(self),
             "per_class": {c.name: {"boxes": c.boxes, **_figures(c)} for c in self.per_class},
-            "findings": [f.to_dict() for f in self.findings],
         }
 
 

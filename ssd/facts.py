@@ -15,7 +15,7 @@ from ssd.config import Config
 from ssd.detector import anchors_of, build_detector, map_sizes
 from ssd.keras_port import with_anchors
 from ssd.presets import PRESETS, preset
-from ssdprep.record import Finding
+from ssdprep.record import Finding, Report
 
 
 class LayerRow(NamedTuple):
@@ -130,17 +130,16 @@ class PresetFacts:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Report):
     """The presets, or one of them with its layers: what this command answers."""
 
     presets: tuple[PresetFacts, ...]
     layers: tuple[LayerRow, ...] = ()
     groups: tuple[GroupRow, ...] = ()
     findings: tuple[Finding, ...] = ()
-    exit_code: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         document: dict[str, Any] = {"presets": [asdict(facts) for facts in self.presets]}
         for name in ("layers", "groups"):
             if rows := getattr(self, name):

@@ -19,7 +19,7 @@ from ssdprep.derived import damage, unique
 from ssdprep.draw import draw_boxes
 from ssdprep.faults import UNREADABLE
 from ssdprep.palette import palette
-from ssdprep.record import Finding, Object, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Object, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.sheets import contact_sheet
 from ssdprep.walk import walk
 
@@ -51,7 +51,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Report):
     """What was found on all photos."""
 
     folder: Path
@@ -63,16 +63,10 @@ class Predictions:
         """How many photos were given, the unreadable ones too."""
         return len(self.photos) + len(self.findings)
 
-    @property
-    def exit_code(self) -> int:
-        """1 where a photo could not be read."""
-        return int(any(f.severity is Severity.ERROR for f in self.findings))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types."""
         return {
             "photos": [photo.to_dict() for photo in self.photos],
-            "findings": [f.to_dict() for f in self.findings],
         }
 
 

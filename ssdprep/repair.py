@@ -124,7 +124,7 @@ def codes_of(only: Iterable[str]) -> tuple[str, ...]:
         remedy = (
             f"{hint}There is one for {', '.join(CURES)}, or all of them: {ALL}; ssdprep audit names the others' cures"
         )
-        raise SsdprepError(f"there is no safe cure for {word}", remedy)
+        raise SsdprepError(f"{word} is no code that can be cured here", remedy)
     return tuple(code for code in CURES if code in wanted or ALL in wanted)
 
 
@@ -213,7 +213,7 @@ def _note(root: Path, p: Plan, notes: settled.Notes) -> settled.Note | None:
 
 def _unmatched(root: Path, sources: Sequence[Labelled], renames: Mapping[str, str]) -> Iterator[Finding]:
     """Class names that were to be renamed and that no box has; not those that an earlier run renamed."""
-    names = {item.name.strip() for source in sources for item in source.items if item}
+    names = {item.name.strip() for source in sources for item in source.items if item} - {""}
     for old, new in renames.items():
         if old not in names and new not in names:
             near = difflib.get_close_matches(old, names, 1)

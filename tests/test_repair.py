@@ -151,7 +151,7 @@ def test_a_dry_run_shows_what_would_change_as_a_patch(cli: Cli, tmp_path: Path) 
         (["--only", "VOC03"], "did you mean VOC003?"),
         (["--only", "voc3,VOC004"], "did you mean VOC003?"),
         (["--only", "VOX003"], "did you mean VOC003?"),
-        (["--only", "VOC016"], "there is no safe cure for VOC016\n  try: There is one for"),
+        (["--only", "VOC016"], "VOC016 is no code that can be cured here\n  try: There is one for"),
         (["--only", "VOC016"], "VOC003, VOC004"),
         (["--only", "nonsense"], "VOC003, VOC004"),
         (["--rename", "apple"], "is not OLD=NEW"),

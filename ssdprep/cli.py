@@ -223,7 +223,12 @@ def split(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where to write.", show_default="DATA/ImageSets/Main"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a split that is already there.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Replace a split that is already there, with its lists of folds (fold1_train.txt ...)."
+        ),
+    ] = False,
     no_group: Annotated[
         bool, typer.Option("--no-group", help="Do not look for copies and bursts, which else stay in one part.")
     ] = False,
@@ -239,7 +244,7 @@ def split(
     if kfold < 0 or kfold == 1:
         raise typer.BadParameter(f"{kfold} is not a number from 2 on", param_hint="--kfold")
     from ssdprep.split import split_folder
-    from ssdprep.tables import split_report
+    from ssdprep.split_table import split_report
 
     report = split_folder(
         data,

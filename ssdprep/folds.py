@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ssdprep.record import SsdprepError
 from ssdprep.stratify import stratify
+from ssdprep.wording import counted
 
 _LIST = re.compile(r"fold\d+_(train|val)\.txt")
 
@@ -18,22 +19,31 @@ def deal_folds(labels: Sequence[Iterable[str]], count: int, groups: Iterable[Seq
 
     labels, groups: as in `stratify`. `SsdprepError` where some fold would have nothing to validate on.
     """
-    names = [str(fold) for fold in range(1, count + 1)]
-    shares = {"train": Fraction(0), **dict.fromkeys(names, Fraction(1, count))}
-    dealt = stratify(labels, shares, groups)
-    if missing := set(names) - set(dealt):
-        message = f"{len(labels)} photos outside of test do not fill {count} folds: {len(missing)} would be empty"
-        raise SsdprepError(message, f"fewer folds: --kfold {max(count - len(missing), 2)}; or label more photos")
-    return [0 if name == "train" else int(name) for name in dealt]
+    groups = list(groups)
+    dealt = _dealt(labels, count, groups)
+    filled = len(set(dealt) - {0})
+    if filled < count:
+        message = f"{counted(len(labels), 'photo')} outside of test do not fill {count} folds"
+        if groups:
+            message += ", for copies and shots of one burst stay together"
+        fewer = (few for few in range(filled, 1, -1) if len(set(_dealt(labels, few, groups)) - {0}) == few)
+        cure = next((f"fewer folds: --kfold {few}; or " for few in fewer), "")
+        raise SsdprepError(message, f"{cure}label more photos, of classes in one or two photos above all")
+    return dealt
 
 
-def fold_lists(folder: Path, fold_of: dict[Path, int], count: int) -> dict[Path, frozenset[Path]]:
-    """What fold1_val.txt, fold1_train.txt and so on hold: photos, by the path of the list."""
+def _dealt(labels: Sequence[Iterable[str]], count: int, groups: Iterable[Sequence[int]]) -> list[int]:
+    shares = {"train": Fraction(0), **{str(fold): Fraction(1, count) for fold in range(1, count + 1)}}
+    return [0 if name == "train" else int(name) for name in stratify(labels, shares, groups)]
+
+
+def fold_lists(fold_of: dict[Path, int], count: int) -> dict[str, frozenset[Path]]:
+    """What the lists fold1_val, fold1_train and so on hold: photos, by the name of the list."""
     lists = {}
     for fold in range(1, count + 1):
         held = frozenset(path for path, mine in fold_of.items() if mine == fold)
-        lists[folder / f"fold{fold}_val.txt"] = held
-        lists[folder / f"fold{fold}_train.txt"] = frozenset(fold_of) - held
+        lists[f"fold{fold}_val"] = held
+        lists[f"fold{fold}_train"] = frozenset(fold_of) - held
     return lists
 
 

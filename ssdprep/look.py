@@ -20,7 +20,7 @@ from statistics import median
 
 import numpy as np
 
-from ssdprep.alike import bursts, exact_duplicates, in_place, near_duplicates
+from ssdprep.alike import REACH, all_compared, bursts, exact_duplicates, in_place, near_duplicates
 from ssdprep.boxes import iou
 from ssdprep.crops import KINDS, Crop, kind_of
 from ssdprep.likeness import Fingerprint
@@ -29,6 +29,7 @@ from ssdprep.record import Box, Dataset, Finding, Record, Severity, Track, untra
 from ssdprep.wording import counted, quoted
 
 SAME_FILE, COPY, COPY_STRADDLES, LABELS_DIFFER, BURST_STRADDLES = "DUP001", "DUP002", "DUP003", "DUP004", "DUP005"
+NOT_ALL_COMPARED = "DUP006"
 DARK_OR_BRIGHT, BLURRED, FLAT, MOTLEY = "LOOK001", "LOOK002", "LOOK003", "LOOK004"
 
 _PARTS = ("train", "val", "test")
@@ -72,9 +73,18 @@ def look_findings(
         *_straddling(dataset, copies, COPY_STRADDLES, Severity.ERROR, "a copy of it"),
         *_differing(copies, seen, records),
         *_straddling(dataset, bursts(seen), BURST_STRADDLES, Severity.WARNING, "a shot of the same moment", copies),
+        *_not_all_compared(dataset.root, seen),
         *_outliers(seen),
         *_motley(dataset.root, records, seen),
     )
+
+
+def _not_all_compared(root: Path, photos: Mapping[Path, Fingerprint], reach: int = REACH) -> Iterator[Finding]:
+    """A word where there are too many photos to lay each over every other."""
+    if not all_compared(photos, reach):
+        message = f"each of {len(photos):,} photos was compared with the {reach:,} that follow it by name, not with all"
+        remedy = "nothing to do where copies have names alike; the same bytes are found wherever they are"
+        yield Finding(NOT_ALL_COMPARED, Severity.INFO, root, 0, message, remedy)
 
 
 def _same_files(groups: Iterable[Sequence[Path]]) -> Iterator[Finding]:

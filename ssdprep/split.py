@@ -6,48 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
-from ssdprep import files
-from ssdprep.alike import grouped
-from ssdprep.folds import deal_folds, fold_lists, lists_in
+from ssdprep import files, split_findings
+from ssdprep.alike import REACH, all_compared, grouped
+from ssdprep.folds import lists_in
 from ssdprep.likeness import fingerprints
 from ssdprep.orient import to_upright
 from ssdprep.provenance import read_provenance
-from ssdprep.record import Dataset, Finding, Record, Report, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Dataset, Finding, Record, Report, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
-from ssdprep.stratify import FEW, stratify
+from ssdprep.split_plan import LISTS, Part, plan
 from ssdprep.walk import folded
-from ssdprep.wording import counted, quoted
+from ssdprep.wording import quoted
 
-RARE, UNLABELLED, OFF_SHARE, MISSING, UNLISTABLE = "SPL001", "SPL002", "SPL003", "SPL004", "SPL005"
-HELD_OUT = "SPL006"
-
-PARTS = ("train", "val", "test")
-# In the order of writing: should a kill leave only some of them, what the first holds out is never trained on.
-LISTS = {"test": ("test",), "val": ("val",), "train": ("train",), "trainval": ("train", "val")}
 _REPLACED = {"SPL011", "SPL012", "SPL013"}  # what imagesets says of lists that are there
-
-
-@dataclass(frozen=True, slots=True)
-class ClassCount:
-    """One class in one part."""
-
-    images: int = 0
-    boxes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What is in train, val or test."""
-
-    images: int
-    negatives: int  # photos that were labelled and show nothing
-    boxes: int
-    classes: dict[str, ClassCount]  # every class of the data set, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +36,7 @@ class SplitReport(Report):
     unusable: int = 0  # photos left out because they are damaged, or the frame of their boxes is unknown
     groups: tuple[tuple[Path, ...], ...] | None = None  # photos kept together: copies, bursts; None: nobody looked
     kfold: int = 0  # folds that lists were written for
+    removed: tuple[Path, ...] = ()  # lists of folds that were there and are not part of this split
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -74,6 +49,7 @@ class SplitReport(Report):
             "unusable": self.unusable,
             "groups": None if self.groups is None else [[str(path) for path in group] for group in self.groups],
             "kfold": self.kfold,
+            "removed": [str(path) for path in self.removed],
         }
 
 
@@ -100,6 +76,7 @@ def split_folder(
     val, test: shares of the photos, 0..1; the rest is train. group: copies of a photo, and shots of a burst, stay in
     one part (`alike.grouped`); every photo is decoded for that, by ``jobs`` worker processes (0: all cores).
     kfold: further lists, ``fold1_train.txt``, ``fold1_val.txt`` and so on, which share out trainval so often; 0: none.
+    force: replace a split that is there; lists of folds in ``out`` that are not part of the new one are removed.
     ValueError for other numbers. `SsdprepError` where the shares leave nothing to train on, where ``out`` holds a
     split and ``force`` is not set, where no photo can be used, and where there are fewer photos than folds.
     """
@@ -120,30 +97,25 @@ def split_folder(
     if not usable:
         raise SsdprepError(f"no photo of {root} has labels that can be used", f"ssdprep audit {quoted(root)}")
     drawn = read_provenance(root)
-    photos = [record for record in usable if not drawn.is_drawn(record)]
-    groups = _groups(photos, jobs, track) if group else None
-    shuffled = _shuffled(root, photos, seed)
-    places = _places(shuffled, groups or ())
-    parts = stratify(_labels(shuffled), shares, places)
-    part_of = {record.path: part for record, part in zip(shuffled, parts, strict=True)}
-    folds = _folds(target, shuffled, part_of, kfold, groups or ())
-    for path, members in folds.items():
-        if path.stem.endswith("_train"):
-            folds[path] = members.union(drawn.for_training(usable, dict.fromkeys(members, "train")))
-    shown = {name: _part(photos, part_of, name) for name in PARTS}
-    part_of |= dict.fromkeys(drawn.for_training(usable, part_of), "train")
-    listed = [record for record in usable if record.path in part_of]
-    lists = _lists(target, listed, names, part_of) | {
-        path: _list(names[record.path] for record in usable if record.path in members)
-        for path, members in folds.items()
+    groups, unseen = (
+        _groups(root, [each for each in usable if not drawn.is_drawn(each)], jobs, track) if group else (None, ())
+    )
+    made = plan(root, usable, drawn, groups or (), shares, seed=seed, kfold=kfold)
+    lists = {
+        target / f"{name}.txt": _list(names[record.path] for record in usable if record.path in members)
+        for name, members in made.lists.items()
     }
-    files.write_together(lists, set(lists_in(target)) - set(lists))
-    splits = {name: _part(listed, part_of, name) for name in PARTS}
+    removed = [path for path in lists_in(target) if path not in lists]
+    files.write_together(lists, removed)
     unlabelled = sum(record.annotation is None for record in dataset.records)
+    findings = (
+        *(finding for finding in upright.findings if out is not None or finding.code not in _REPLACED),
+        *split_findings.of_left_out(root, labelled, names, unlabelled),
+        *split_findings.of_plan(root, made, shares),
+        *unseen,
+    )
     unusable = sum(record.path not in sound for record in labelled)
-    said = [finding for finding in upright.findings if out is not None or finding.code not in _REPLACED]
-    remarks = (*_remarks(labelled, root, names, shown, shares, unlabelled), *_held_out(root, len(usable) - len(listed)))
-    return SplitReport(root, target, seed, splits, unlabelled, unusable, groups, kfold, (*said, *remarks))
+    return SplitReport(root, target, seed, made.splits, unlabelled, unusable, groups, kfold, tuple(removed), findings)
 
 
 def _shares(val: float, test: float) -> dict[str, Fraction]:
@@ -195,115 +167,15 @@ def _fits_a_line(text: str) -> bool:
     return text == text.strip() and len(text.splitlines()) == 1 and "\\" not in text
 
 
-def _groups(records: Sequence[Record], jobs: int, track: Track) -> tuple[tuple[Path, ...], ...]:
+def _groups(
+    root: Path, records: Sequence[Record], jobs: int, track: Track
+) -> tuple[tuple[tuple[Path, ...], ...], tuple[Finding, ...]]:
+    """Photos that stay together, and a word where not all could be compared."""
     photos = [record.image for record in records if record.image is not None]
-    return tuple(grouped(fingerprints(photos, jobs=jobs, track=track), track=track))
-
-
-def _shuffled(root: Path, records: Sequence[Record], seed: int) -> list[Record]:
-    """Shuffled by a hash of names, which no version of any library can change."""
-
-    def order(record: Record) -> tuple[bytes, str]:
-        name = normalize("NFC", PurePosixPath(record.path.relative_to(root).as_posix()).with_suffix("").as_posix())
-        return sha256(f"{seed}/{name}".encode()).digest(), record.path.name
-
-    return sorted(records, key=order)
-
-
-def _labels(records: Sequence[Record]) -> list[list[str]]:
-    return [[thing.name for thing in record.objects] for record in records]
-
-
-def _places(records: Sequence[Record], groups: Iterable[Sequence[Path]]) -> list[list[int]]:
-    """Where the members of each group are among the records; groups of which no record is there are left out."""
-    place = {record.path: number for number, record in enumerate(records)}
-    found = ([place[path] for path in group if path in place] for group in groups)
-    return [members for members in found if len(members) > 1]
-
-
-def _folds(
-    target: Path, shuffled: Sequence[Record], part_of: dict[Path, str], kfold: int, groups: Iterable[Sequence[Path]]
-) -> dict[Path, frozenset[Path]]:
-    """The photos of each list of folds."""
-    if not kfold:
-        return {}
-    records = [record for record in shuffled if part_of[record.path] != "test"]
-    dealt = deal_folds(_labels(records), kfold, _places(records, groups))
-    return fold_lists(target, {record.path: fold for record, fold in zip(records, dealt, strict=True)}, kfold)
-
-
-def _lists(
-    target: Path, records: Sequence[Record], names: dict[Path, str], part_of: dict[Path, str]
-) -> dict[Path, bytes]:
-    """The bytes of each list."""
-    lists = {}
-    for name, parts in LISTS.items():
-        lines = (names[record.path] for record in records if part_of[record.path] in parts)
-        lists[target / f"{name}.txt"] = _list(lines)
-    return lists
+    seen = fingerprints(photos, jobs=jobs, track=track)
+    said = () if all_compared(seen) else (split_findings.not_all_compared(root, len(seen), REACH),)
+    return tuple(grouped(seen, track=track)), said
 
 
 def _list(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _part(records: Sequence[Record], part_of: dict[Path, str], name: str) -> Part:
-    mine = [record for record in records if part_of[record.path] == name]
-    boxes = Counter(thing.name for record in mine for thing in record.objects)
-    images = Counter(label for record in mine for label in {thing.name for thing in record.objects})
-    everywhere = sorted({thing.name for record in records for thing in record.objects})
-    classes = {label: ClassCount(images[label], boxes[label]) for label in everywhere}
-    return Part(len(mine), sum(not record.objects for record in mine), boxes.total(), classes)
-
-
-def _remarks(
-    labelled: Sequence[Record],
-    root: Path,
-    names: dict[Path, str],
-    splits: dict[str, Part],
-    shares: dict[str, Fraction],
-    unlabelled: int,
-) -> Iterator[Finding]:
-    """What the lists do not say."""
-    for record in labelled:
-        if record.path not in names:
-            message = "no list can hold its name, for a line break, backslash or blank in it: left out"
-            yield Finding(UNLISTABLE, Severity.ERROR, record.path, 0, message, "rename it, and its annotation")
-    if unlabelled:
-        message = f"{counted(unlabelled, 'photo')} without annotation in no part"
-        remedy = "label them; or save them without boxes in LabelImg if they show nothing"
-        yield Finding(UNLABELLED, Severity.INFO, root, 0, message, remedy)
-    yield from _uneven(root, splits, shares)
-    yield from _missing(root, splits, shares)
-
-
-def _held_out(root: Path, count: int) -> Iterator[Finding]:
-    """Drawn pictures that may not be used."""
-    if count:
-        message = f"{counted(count, 'drawn picture')} in no part: what they were drawn from is in val or test, or gone"
-        yield Finding(HELD_OUT, Severity.INFO, root, 0, message, "nothing to do; split before you augment to draw none")
-
-
-def _uneven(root: Path, splits: dict[str, Part], shares: dict[str, Fraction]) -> Iterator[Finding]:
-    """Parts that did not get their share."""
-    total = sum(part.images for part in splits.values())
-    for name, part in splits.items():
-        short = shares[name] * total - part.images
-        if name != "train" and shares[name] and (short > 1 or not part.images):
-            message = f"{name} has {part.images} of {total} photos, not the {float(shares[name]):.0%} that was asked"
-            yield Finding(OFF_SHARE, Severity.WARNING, root, 0, message, "label more photos, or ask for a larger share")
-
-
-def _missing(root: Path, splits: dict[str, Part], shares: dict[str, Fraction]) -> Iterator[Finding]:
-    """Classes that are not in every part."""
-    held = [name for name in splits if name != "train" and shares[name]]
-    for label in splits["train"].classes:
-        images = sum(part.classes[label].images for part in splits.values())
-        lacking = [name for name in splits if shares[name] and not splits[name].classes[label].images]
-        if held and images <= FEW:
-            message = f"class {label!r} is in {counted(images, 'photo')} only: in train, and never measured"
-            yield Finding(RARE, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
-        elif lacking:
-            message = f"class {label!r} with {images} photos is not in {' and '.join(lacking)}: no place was left"
-            remedy = f"a larger share: --{held[-1]} {float(shares[held[-1]]) + 0.1:.2g}; or label more photos"
-            yield Finding(MISSING, Severity.WARNING, root, 0, message, remedy)

@@ -40,6 +40,14 @@ def stratify(
     return deal.part
 
 
+def count_units(labels: Sequence[Iterable[str]], groups: Iterable[Sequence[int]]) -> Counter[str]:
+    """In how many items each class is, where a group counts as one; labels, groups: as in `stratify`."""
+    groups = list(groups)
+    grouped = {item for group in groups for item in group}
+    units = [*groups, *([item] for item in range(len(labels)) if item not in grouped)]
+    return Counter(name for unit in units for name in {name for item in unit for name in labels[item]})
+
+
 def apportion(count: int, shares: dict[str, Fraction]) -> dict[str, int]:
     """Whole numbers that add up to ``count``, each within one of its share, by largest remainders.
 
@@ -69,7 +77,7 @@ class _Deal:
         self.groups = sorted((sorted(group) for group in groups), key=lambda group: (-len(group), group))
         grouped = {item for group in self.groups for item in group}
         units = [*self.groups, *([item] for item in range(len(labels)) if item not in grouped)]
-        self.units = Counter(name for unit in units for name in frozenset().union(*(labels[item] for item in unit)))
+        self.units = count_units(labels, self.groups)
         self.shares = shares
         self.part = [""] * len(labels)
         self.total = Counter(name for names in labels for name in names)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ssdprep.formats.csv import CsvReport
     from ssdprep.formats.tfrecord import TfrecordReport
     from ssdprep.previewed import PreviewReport
-    from ssdprep.split import SplitReport
 
 
 def audit_report(report: Audit) -> Iterator[RenderableType | Next]:
@@ -185,56 +184,6 @@ def csv_report(report: CsvReport) -> Iterator[RenderableType | Next]:
         lost = "missing or damaged: the boxes are in the table all the same"
         yield Text(f"{counted(report.unusable, 'photo')} {lost}", style="yellow")
     yield Text.assemble("wrote    ", (f"{report.path}", "bold green"))
-
-
-def split_report(report: SplitReport) -> Iterator[RenderableType | Next]:
-    """Photos and boxes of each part, a line for each class, where the lists are, and what comes next."""
-    from rich.text import Text
-
-    parts = report.splits.values()
-    photos, boxes = sum(part.images for part in parts), sum(part.boxes for part in parts)
-    yield Text.assemble(
-        ("split    ", "bold"), f"{counted(photos, 'photo')}, {counted(boxes, 'box')}, seed {report.seed}"
-    )
-    yield _part_table(report)
-    classes = len(report.splits["train"].classes)
-    if classes > _CLASSES:
-        yield Text(f"... and {classes - _CLASSES:,} rarer classes (--json lists all)", style="dim")
-    if report.unlabelled:
-        yield Text(f"{counted(report.unlabelled, 'photo')} without annotation: in no part")
-    if report.unusable:
-        yield Text(f"{counted(report.unusable, 'photo')} damaged, or with boxes in an unknown frame: in no part")
-    if report.groups:
-        kept = counted(sum(map(len, report.groups)), "photo")
-        yield Text(f"together {kept} in {counted(len(report.groups), 'group')} of copies and bursts: each in one part")
-    yield Text.assemble("wrote    ", (f"{report.out}", "bold green"), "  train.txt val.txt test.txt trainval.txt")
-    if report.kfold:
-        last = f"fold{report.kfold}_val.txt"
-        yield Text(f"         fold1_train.txt fold1_val.txt ... {last}: trainval in {report.kfold} folds")
-    yield Next(f"ssdprep augment {quoted(report.root)} --rotate 15 --flip-h --contrast 0.2")
-
-
-def _part_table(report: SplitReport) -> RenderableType:
-    """Photos of each class by part; boxes where a photo holds several."""
-    from rich.table import Table
-    from rich.text import Text
-
-    parts = list(report.splits.values())
-    table = Table(box=_rule(), pad_edge=False, header_style="dim")
-    table.add_column("", max_width=22, overflow="fold")
-    for name in report.splits:
-        table.add_column(name, justify="right")
-        table.add_column("boxes", justify="right", style="dim")
-    rows = [(part.images, part.boxes) for part in parts]
-    table.add_row(Text("all photos", style="bold"), *(f"{count:,}" for row in rows for count in row))
-    names = sorted(parts[0].classes, key=lambda name: (-sum(part.classes[name].boxes for part in parts), name))
-    for name in names[:_CLASSES]:
-        counts = [part.classes[name] for part in parts]
-        table.add_row(Text(name), *(f"{number:,}" for count in counts for number in (count.images, count.boxes)))
-    if any(part.negatives for part in parts):
-        cells = (cell for part in parts for cell in (f"{part.negatives:,}", ""))
-        table.add_row(Text("without objects", style="dim"), *cells)
-    return table
 
 
 def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:

@@ -15,8 +15,18 @@ from hypothesis import strategies as st
 from measure_likeness import CHANGES, found_and_known, photos_of, recall
 from PIL import Image
 
-from ssdprep.alike import agreement, bursts, copies, exact_duplicates, grouped, in_place, joined, near_duplicates
+from ssdprep.alike import (
+    agreement,
+    all_compared,
+    bursts,
+    copies,
+    exact_duplicates,
+    grouped,
+    in_place,
+    near_duplicates,
+)
 from ssdprep.faults import ImageFault
+from ssdprep.groups import joined
 from ssdprep.likeness import Fingerprint, fingerprint, fingerprints
 from ssdprep.record import Box
 
@@ -152,6 +162,53 @@ def test_the_same_pairs_in_blocks_and_at_once(tmp_path: Path) -> None:
         grey = Image.fromarray(patches(number % 150, (32, 32))).convert("L")
         seen[number] = replace(first, digest=bytes([number]), thumb=grey.tobytes())
     assert near_duplicates(seen) == [(number, number + 150) for number in range(50)]
+
+
+def test_in_a_large_set_photos_are_compared_with_those_that_follow(tmp_path: Path) -> None:
+    first = fingerprint(saved(tmp_path / "a.jpg", patches(0)))
+    pictures = [Image.fromarray(patches(seed, (32, 32))).convert("L").tobytes() for seed in (1, 2, 1, 3, 4, 5, 2, 6)]
+    photos = [replace(first, digest=bytes([9 - n]), thumb=thumb) for n, thumb in enumerate(pictures)]
+    assert [tuple(pair[:2]) for pair in copies(photos, reach=3)] == [(0, 2)]
+    assert sorted(tuple(pair[:2]) for pair in copies(photos)) == [(0, 2), (1, 6)]
+    assert all_compared(dict(enumerate(photos)))
+    assert not all_compared(dict(enumerate(photos)), reach=7)
+    assert all_compared({0: photos[0], 1: photos[0], 2: replace(photos[1], contrast=0.0)}, reach=1)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.8, 1.0))
+def test_likeness_does_not_depend_on_the_order(one: int, other: int, share: float) -> None:
+    side = round(64 * share)
+    whole = np.asarray(Image.fromarray(patches(one, (64, 64))).convert("L"))
+    mine = np.asarray(Image.fromarray(whole).resize((32, 32))).astype(np.int64)
+    for cut in (whole[:side, 64 - side :], patches(other, (64, 64))[:, :, 0]):
+        yours = np.asarray(Image.fromarray(cut).resize((32, 32))).astype(np.int64)
+        assert agreement(mine, yours) == agreement(yours, mine)
+
+
+def test_groups_do_not_depend_on_the_names(real_data: Path, tmp_path: Path) -> None:
+    chosen = photos_of(real_data / "raccoon")[::4]
+    for number, path in enumerate(chosen):
+        image = Image.open(path).convert("RGB")
+        for letter, alter in zip("ab", CHANGES["cut to 90%"], strict=True):
+            alter(image).save(tmp_path / f"{number}{letter}.jpg")
+    seen = fingerprints(photos_of(tmp_path))
+    forward, backward = (
+        {frozenset(group) for group in grouped(dict(each))} for each in (seen.items(), reversed(seen.items()))
+    )
+    assert forward == backward
+    assert len(forward) >= 30
+
+
+def test_photos_of_one_group_are_not_compared_again(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    scene = patches(1, (32, 32))[:, :, 0].astype(int)
+    first = fingerprint(saved(tmp_path / "a.jpg", patches(0)))
+    frames = {}
+    for number in range(60):
+        grey = (scene + noise.integers(-2, 3, scene.shape)).clip(0, 255).astype(np.uint8)
+        frames[number] = replace(first, digest=bytes([number]), thumb=grey.tobytes())
+    assert len(list(copies(list(frames.values())))) == 59
+    assert grouped(frames) == [tuple(range(60))]
 
 
 @given(seed=st.integers(0, 10**6), dy=st.integers(-4, 4), dx=st.integers(-4, 4))

@@ -89,7 +89,8 @@ def test_the_command_writes_lists_that_scan_reads(cli: Callable[..., Any], data:
 def test_the_document_counts_every_part(cli: Callable[..., Any], data: Path) -> None:
     done = cli("split", data, "--val", 0.2, "--test", 0.2, "--seed", 3, "--json")
     assert done.code == 0, done.err
-    assert list(done.json) == ["out", "seed", "splits", "unlabelled", "unusable", "groups", "kfold", "findings"]
+    said = ["out", "seed", "splits", "unlabelled", "unusable", "groups", "kfold", "removed", "findings"]
+    assert list(done.json) == said
     assert done.json["seed"] == 3
     held = {
         "images": 6,

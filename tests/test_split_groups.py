@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from PIL import Image
 from ssdprep.folds import deal_folds
 from ssdprep.record import SsdprepError
 from ssdprep.scan import scan_folder
-from ssdprep.split import split_folder
+from ssdprep.split import SplitReport, split_folder
+from ssdprep.split_findings import of_plan
+from ssdprep.split_plan import ClassCount, Part, Plan, Units
 from ssdprep.stratify import stratify
 
 TENTHS = {"train": Fraction(7, 10), "val": Fraction(1, 10), "test": Fraction(2, 10)}
@@ -133,8 +136,13 @@ def test_lists_of_folds_do_not_outlive_their_split(cli: Callable[..., Any], data
         "fold2_train",
         "fold2_val",
     ]
-    assert cli("split", data, "--force").code == 0
+    done = cli("split", data, "--force")
+    assert done.code == 0
     assert sorted(listed(data)) == ["test", "train", "trainval", "val"]
+    assert "removed  fold1_train.txt, fold1_val.txt, fold2_train.txt, fold2_val.txt" in done.out
+    (data / "ImageSets/Main/fold7_val.txt").write_text("p00\n")  # a list of the user's own
+    done = cli("split", data, "--force", "--json")
+    assert [Path(path).name for path in done.json["removed"]] == ["fold7_val.txt"]
 
 
 @pytest.mark.parametrize("count", [-1, 1])
@@ -149,6 +157,78 @@ def test_more_folds_than_photos(cli: Callable[..., Any], data: Path) -> None:
     assert done.code == 2
     assert "fewer folds: --kfold" in done.err
     assert not (data / "ImageSets").exists()
+
+
+def one_scene(folder: Path, count: int, *, seed: int = 0, start: int = 0, name: str = "apple") -> None:
+    """Frames of one scene, with a little noise."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(seed)
+    scene = np.asarray(Image.open(photo(folder / "scene.jpg", (128, 96), seed=seed))).astype(int)
+    (folder / "scene.jpg").unlink()
+    for number in range(start, start + count):
+        frame = (scene + rng.integers(-6, 7, scene.shape)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(frame).save(folder / f"frame{number:02}.jpg")
+        annotation(folder / f"frame{number:02}.xml", [(name, *APPLE[1:])], size=(128, 96))
+
+
+def said_by_split(report: SplitReport) -> list[tuple[str, str, str]]:
+    return [(found.code, found.message, found.remedy) for found in report.findings if found.code.startswith("SPL")]
+
+
+def test_frames_of_one_scene_are_said_to_be_one_group(cli: Callable[..., Any], tmp_path: Path) -> None:
+    one_scene(tmp_path, 40)
+    report = split_folder(tmp_path)
+    assert [part.images for part in report.splits.values()] == [40, 0, 0]
+    found = said_by_split(report)
+    assert [code for code, *_ in found] == ["SPL003", "SPL003", "SPL001"]
+    for _, message, remedy in found:
+        assert "one group of copies or shots of one burst" in message
+        assert "--no-group" in remedy
+        assert "--test" not in remedy
+    done = cli("split", tmp_path, "--force", "--no-group", "--json")
+    assert [part["images"] for part in done.json["splits"].values()] == [28, 4, 8]
+    assert done.json["findings"] == []
+
+
+def test_a_class_that_is_one_scene_is_said_to_be(data: Path) -> None:
+    one_scene(data, 5, seed=99, name="kiwi")
+    found = said_by_split(split_folder(data))
+    assert [code for code, *_ in found] == ["SPL001"]
+    assert "'kiwi' is in 5 photos (all one group of copies" in found[0][1]
+    assert "--no-group" in found[0][2]
+
+
+def test_a_class_missing_in_train_is_not_cured_by_a_larger_test(tmp_path: Path) -> None:
+    part = {"a": ClassCount()}, {"a": ClassCount(1, 1)}, {"a": ClassCount(3, 3)}
+    sizes = dict(zip(TENTHS, (Part(2, 0, 2, part[0]), Part(1, 0, 1, part[1]), Part(3, 0, 3, part[2])), strict=True))
+    made = Plan({}, sizes, sizes, units=Units(6, {"a": 4}))
+    found = {each.code: each.remedy for each in of_plan(tmp_path, made, TENTHS)}
+    assert "smaller shares" in found["SPL004"]
+
+
+def test_a_larger_share_is_asked_for_the_part_that_lacks_a_class(tmp_path: Path) -> None:
+    part = {"a": ClassCount(3, 3)}, {"a": ClassCount()}, {"a": ClassCount(1, 1)}
+    sizes = dict(zip(TENTHS, (Part(4, 0, 4, part[0]), Part(1, 0, 1, part[1]), Part(2, 0, 2, part[2])), strict=True))
+    made = Plan({}, sizes, sizes, units=Units(7, {"a": 4}))
+    found = {each.code: each.remedy for each in of_plan(tmp_path, made, TENTHS)}
+    assert "--val 0.2" in found["SPL004"]
+
+
+def test_the_cure_for_empty_folds_is_not_what_just_failed(cli: Callable[..., Any], tmp_path: Path) -> None:
+    for number in range(3):
+        photo(tmp_path / f"p{number}.jpg", (128, 96), seed=number)
+        annotation(tmp_path / f"p{number}.xml", [APPLE], size=(128, 96))
+    done = cli("split", tmp_path, "--kfold", 2)
+    assert done.code == 2
+    assert "label more photos" in done.err
+    assert "--kfold" not in done.err
+
+
+def test_fewer_folds_are_proposed_only_where_they_are_filled(data: Path) -> None:
+    with pytest.raises(SsdprepError) as caught:
+        split_folder(data, kfold=40)
+    fewer = int(re.findall(r"--kfold (\d+)", caught.value.remedy)[0])
+    assert split_folder(data, kfold=fewer).kfold == fewer
 
 
 def test_what_was_drawn_is_trained_on_with_its_photo_in_every_fold(data: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from ssdprep import balance, derived
 from ssdprep.augment import Recipe, boxes_left, rng_for
 from ssdprep.augmented_files import Task
+from ssdprep.provenance import read_provenance
 from ssdprep.record import Finding, Record, Severity, SsdprepError, Track
+from ssdprep.walk import folded
 from ssdprep.wording import counted, quoted
 
 UNLISTED, NO_SPLIT, CAPPED, IN_COMPANY = "AUG001", "AUG002", "AUG003", "AUG004"
@@ -55,11 +57,17 @@ def planned(
         short = list(_short(source.root, plan.short, ratio, at_most))
     taken: set[str] = set()
     stems = derived.unique((derived.printable(record.path.stem) for record in source.records), taken)
+    drawn = read_provenance(source.root)
+    photos = {
+        folded(record.path.stem): stem + record.path.suffix for record, stem in zip(source.records, stems, strict=True)
+    }
     tasks = []
     for record, stem in zip(source.records, stems, strict=True):
+        first = drawn.original_of(record)
+        original = photos.get(first, first) if drawn.is_drawn(record) else ""
         names = [f"{stem}_aug{copy}" for copy in range(1, numbers.get(record, 0) + 1)]
         copied = tuple(derived.unique(names, taken))
-        tasks.append(Task(record, source.name_of(record), stem, copied, record in numbers))
+        tasks.append(Task(record, source.name_of(record), stem, copied, record in numbers, original))
     listed = set(chain.from_iterable(source.splits.values()))
     unlisted = [record for record in source.records if source.splits and record not in listed and record not in numbers]
     return source, tasks, [*([_unlisted(source.root, record) for record in unlisted] or _unsplit(source)), *short]

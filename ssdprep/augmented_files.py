@@ -25,6 +25,7 @@ class Task(NamedTuple):
     stem: str
     copies: tuple[str, ...]
     training: bool  # whether it is for training
+    original: str = ""  # file name of the photo that an earlier augment drew it from; empty: it is a photo itself
 
 
 class Done(NamedTuple):
@@ -35,6 +36,7 @@ class Done(NamedTuple):
     boxes: tuple[str, ...] = ()  # on the photo
     drawn: tuple[str, ...] = ()  # on the pictures drawn from it
     fault: Finding | None = None
+    inherited: tuple[dict[str, Any], ...] = ()  # its own row, where it is a drawn picture itself
 
 
 def make_folders(folder: Path) -> None:
@@ -61,7 +63,9 @@ def make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
         _write(folder, name, ".jpg", images.encode_jpeg(picture.image), picture.objects, encoded.size)
         names.extend(thing.name for thing in picture.objects)
         rows.append(_row(f"{name}.jpg", task, extension, copy, picture))
-    return Done(encoded.how, tuple(rows), tuple(thing.name for thing in objects), tuple(names))
+    start = (task.stem + extension, task.original, task.source)
+    inherited = (dict(zip(COLUMNS, start, strict=False)),) if task.original else ()
+    return Done(encoded.how, tuple(rows), tuple(thing.name for thing in objects), tuple(names), inherited=inherited)
 
 
 def write_table(folder: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -75,7 +79,7 @@ def write_table(folder: Path, rows: Iterable[dict[str, Any]]) -> None:
 def _row(picture: str, task: Task, extension: str, copy: int, drawn: Augmented) -> dict[str, Any]:
     """A line of augmentation.csv."""
     boxes, kept = len(task.record.objects), len(drawn.objects)
-    start = (picture, task.stem + extension, task.source, copy, boxes, kept, boxes - kept)
+    start = (picture, task.original or task.stem + extension, task.source, copy, boxes, kept, boxes - kept)
     applied = {key: int(value) if isinstance(value, bool) else value for key, value in drawn.applied.items()}
     return dict(zip(COLUMNS, start, strict=False)) | applied
 

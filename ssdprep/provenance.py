@@ -54,7 +54,9 @@ def provenance_and_faults(root: Path) -> tuple[Provenance, tuple[Finding, ...]]:
     path = root / TABLE
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark in front
-            rows = [(row.get(PICTURE), row.get(ORIGINAL)) for row in csv.DictReader(file)]
+            between = max(",;\t", key=file.readline().count)  # spreadsheets of many countries write semicolons
+            file.seek(0)
+            rows = [(row.get(PICTURE), row.get(ORIGINAL)) for row in csv.DictReader(file, delimiter=between)]
     except FileNotFoundError:
         return Provenance({}), ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -18,7 +18,9 @@ from PIL import Image
 
 from ssdprep import SsdprepError, augment_folder, scan_folder
 from ssdprep.augment import Drawn, Recipe
+from ssdprep.provenance import read_provenance
 from ssdprep.record import Box, Size
+from ssdprep.walk import folded
 
 GEOMETRY = ("--rotate", 20, "--scale", 0.1, "--translate", 0.05, "--flip-h")
 ALL = (*GEOMETRY, "--shear", 5, "--flip-v", "--noise", 0.02, "--blur", 0.5, "--contrast", 0.1, "--brightness", 0.1)
@@ -181,6 +183,20 @@ def test_a_photo_and_what_was_drawn_from_it_are_never_trained_and_tested_on(cli,
     ]
 
 
+def test_a_set_that_is_drawn_from_again_forgets_no_original(data, tmp_path):
+    augment_folder(data, tmp_path / "once", Recipe(rotate=9), jobs=1)
+    augment_folder(tmp_path / "once", tmp_path / "twice", Recipe(rotate=9), jobs=1)
+    once, twice = (read_provenance(tmp_path / name) for name in ("once", "twice"))
+    photos = {folded(path.stem) for path in (tmp_path / "once/images").iterdir()}
+    first = {stem for stem in photos if not stem.endswith("_aug1")}
+    records = scan_folder(tmp_path / "twice").records
+    assert len(records) == 2 * len(photos) == 4 * len(first)
+    assert {twice.original_of(record) for record in records} == first
+    assert sum(not twice.is_drawn(record) for record in records) == len(first)
+    for record in scan_folder(tmp_path / "once").records:
+        assert twice.original_of(record) == once.original_of(record)
+
+
 def test_no_drawn_picture_validates_in_a_fold(cli, tmp_path):
     for number in range(12):
         pixels = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -224,9 +240,10 @@ def test_a_table_that_cannot_be_read_stops_the_split(cli, data, tmp_path):
     assert not (out / "ImageSets").exists()
 
 
-def test_a_table_with_a_byte_order_mark_says_the_same(cli, data):
+def test_a_table_that_a_spreadsheet_saved_says_the_same(cli, data):
     out = augment_folder(data, recipe=TURN, jobs=1).out
-    (out / "augmentation.csv").write_bytes(b"\xef\xbb\xbf" + (out / "augmentation.csv").read_bytes())
+    written = (out / "augmentation.csv").read_bytes()
+    (out / "augmentation.csv").write_bytes(b"\xef\xbb\xbf" + written.replace(b",", b";"))
     assert cli("split", out, "--val", 0.3).code == 0
     held = [(out / f"ImageSets/Main/{name}.txt").read_text() for name in ("val", "test")]
     assert "_aug" not in "".join(held)

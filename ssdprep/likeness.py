@@ -1,6 +1,7 @@
 """What photos look like, as numbers small enough to keep for a hundred thousand of them: decoded once, and small.
 
-Sums are of whole numbers, or of floats that hold whole numbers exactly, so that every machine sees the same likeness. docs/likeness.md says how well this tells copies from other photos of the same kind.
+Sums are of whole numbers, or of floats that hold whole numbers exactly, so that every machine sees the same
+likeness. docs/likeness.md says how well this tells copies from other photos of the same kind.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ RARE, UNLABELLED, OFF_SHARE, MISSING, UNLISTABLE = "SPL001", "SPL002", "SPL003",
 HELD_OUT, NOT_ALL_COMPARED = "SPL006", "SPL007"
 
 _GROUP = "group of copies or shots of one burst"
-_SCENES = "label {} in other scenes; --no-group parts them, and the result will look better than it is"
+_SCENES = "label {} other scenes; --no-group parts them, and the result will look better than it is"
 
 
 def of_plan(root: Path, made: Plan, shares: dict[str, Fraction]) -> Iterator[Finding]:
@@ -58,10 +58,10 @@ def _uneven(root: Path, parts: dict[str, Part], shares: dict[str, Fraction], uni
         message = f"{name} has {part.images} of {total} photos, not the {float(shares[name]):.0%} that was asked"
         if units.total == 1 < total:
             message = f"{message}: all {total} photos are one {_GROUP}"
-            remedy = _SCENES.format("photos")
+            remedy = _SCENES.format("photos of")
         elif units.total < total:
             message = f"{message}: they are {_said(units.total)}"
-            remedy = _SCENES.format("photos")
+            remedy = _SCENES.format("photos of")
         elif rare:
             remedy = "label more photos, of rare classes above all: classes in one or two are in train"
         else:
@@ -78,11 +78,11 @@ def _missing(root: Path, parts: dict[str, Part], shares: dict[str, Fraction], un
         photos = counted(images, "photo") + (f" ({_said(count)})" if count < images else "")
         if held and count <= FEW:
             message = f"class {label!r} is in {photos}{' only' * (count == images)}: in train, and never measured"
-            remedy = _SCENES.format("it") if count < images else "label more of it, or leave the class out"
+            remedy = _SCENES.format("it in") if count < images else "label more of it, or leave the class out"
             yield Finding(RARE, Severity.WARNING, root, 0, message, remedy)
         elif lacking:
             message = f"class {label!r} with {photos} is not in {' and '.join(lacking)}: no place was left"
-            remedy = _SCENES.format("it") if count < images else _more_room(lacking, shares)
+            remedy = _SCENES.format("it in") if count < images else _more_room(lacking, shares)
             yield Finding(MISSING, Severity.WARNING, root, 0, message, remedy)
 
 

@@ -144,6 +144,13 @@ def _look(detector: Run, photos: Sequence[Path], threshold: float) -> Iterator[t
                 yield (each, next(found)) if isinstance(each, Example) else each
 
 
+def examples_of(folder: Path) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
+    """The photos of a folder without labels; a finding for each that cannot be read. `SsdprepError` without any."""
+    with ThreadPoolExecutor() as threads:
+        read = list(threads.map(_example, _photos_in([folder])))
+    return tuple(e for e in read if isinstance(e, Example)), tuple(f for f in read if isinstance(f, Finding))
+
+
 def _example(photo: Path) -> Example | Finding:
     """A photo without labels, in its upright size."""
     try:

@@ -1,0 +1,157 @@
+"""Does an exported file say what Keras says? Scores, boxes, detections and AP, picture by picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ssd.decoder import decode_boxes
+from ssd.evaluation import score as average_precision
+from ssd.exports.runtime import Predict
+from ssd.geometry import iou
+from ssd.nms import greedy_nms, highest
+from ssd.pipeline import Example
+from ssd.run import Run
+
+SCORE, NMS_IOU, CANDIDATES, MOST = 0.5, 0.5, 400, 100  # as `ssd.predict` has them
+LOWEST = 0.01  # score from which on detections count for AP, as in `ssd.evaluate`
+SAME_IOU = 0.9  # two detections of one class that overlap by this much are the same
+
+
+class Tolerance(NamedTuple):
+    """How far an export may be from Keras. None: not looked at."""
+
+    scores: float | None  # largest difference of any class of any anchor
+    boxes: float | None  # largest difference of any edge, in shares of the picture's side
+    lost: float  # share of the detections that may have no partner
+    AP50: float  # loss of AP50 where the photos are labelled
+
+
+EXACT = Tolerance(1e-4, 1e-4, 0.01, 0.001)  # a score on the very threshold may fall on either side
+HALF = Tolerance(1e-2, 1e-2, 0.05, 0.01)
+INT8 = Tolerance(None, None, 0.25, 0.05)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What one runtime makes of the file, against Keras on the same pictures. AP is nan where nothing is labelled."""
+
+    runtime: str
+    pictures: int
+    scores: float
+    boxes: float
+    detections: int  # of Keras, from score `SCORE` on
+    same: int  # of those, how many the runtime has too
+    more: int  # that only the runtime has
+    AP50_before: float
+    AP50_after: float
+    AP_before: float
+    AP_after: float
+    milliseconds: float  # a picture, the network alone
+
+    def faults(self, allowed: Tolerance) -> list[str]:
+        """What is beyond the tolerance, in words."""
+        told = []
+        if allowed.scores is not None and not self.scores <= allowed.scores:
+            told.append(f"scores differ by {self.scores:.2g}, more than {allowed.scores:g}")
+        if allowed.boxes is not None and not self.boxes <= allowed.boxes:
+            told.append(f"boxes differ by {self.boxes:.2g}, more than {allowed.boxes:g}")
+        unlike = self.detections - self.same + self.more
+        if unlike > allowed.lost * max(1, self.detections):
+            told.append(f"{self.detections} detections, {self.same} of them and {self.more} others in the export")
+        if self.AP50_before - self.AP50_after > allowed.AP50:
+            told.append(f"AP50 falls from {self.AP50_before:.3f} to {self.AP50_after:.3f}")
+        return told
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; an undefined figure is null."""
+        return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(self).items()}
+
+
+def predictions_of_keras(run: Run, pictures: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Scores (n_boxes, C + 1) and boxes (n_boxes, 4) for each picture, decoded outside of the model in float64."""
+    for start in range(0, len(pictures), 16):
+        told = run.model(pictures[start : start + 16], training=False)
+        for scores, offsets in zip(tf.nn.softmax(told["logits"]).numpy(), told["offsets"].numpy(), strict=True):
+            yield scores, decode_boxes(offsets, run.anchors, run.config.variances)
+
+
+def detections(scores: np.ndarray, boxes: np.ndarray, score: float) -> np.ndarray:
+    """Rows class, score, corners, best first: what `ssd.decoder.detect` gives, from boxes that are decoded already."""
+    columns = np.ascontiguousarray(scores[:, 1:].T)
+    chosen = (columns > score) & highest(columns, min(CANDIDATES, columns.shape[1]))
+    classes, anchors = np.nonzero(chosen)
+    found = columns[classes, anchors].astype(np.float64)
+    kept = greedy_nms(boxes[anchors], found, NMS_IOU, groups=classes, limit=MOST)
+    return np.concatenate([classes[kept, None] + 1, found[kept, None], boxes[anchors[kept]]], axis=1)
+
+
+def compare(
+    runtime: str,
+    predict: Predict,
+    keras: Sequence[tuple[np.ndarray, np.ndarray]],
+    pictures: np.ndarray,
+    examples: Sequence[Example],
+    names: Sequence[str],
+) -> Agreement:
+    """One runtime against the predictions of Keras on the same pictures; ``examples`` [] where they are no photos."""
+    from time import perf_counter
+
+    predict(pictures[0])  # the first call of most runtimes prepares
+    begun = perf_counter()
+    given = [predict(picture) for picture in pictures]
+    seconds = (perf_counter() - begun) / len(pictures)
+    before, after = ([detections(*each, SCORE) for each in side] for side in (keras, given))
+    same = [_same(one, two) for one, two in zip(before, after, strict=True)]
+    figures = [math.nan] * 4
+    if any(len(example.ids) for example in examples):
+        one, two = (_ap(side, examples, names) for side in (keras, given))
+        figures = [one.AP50, two.AP50, one.AP, two.AP]
+    return Agreement(
+        runtime,
+        len(pictures),
+        max(_apart(a[0], b[0]) for a, b in zip(keras, given, strict=True)),
+        max(_apart(a[1], b[1]) for a, b in zip(keras, given, strict=True)),
+        sum(map(len, before)),
+        sum(same),
+        sum(map(len, after)) - sum(same),
+        *figures,
+        seconds * 1000,
+    )
+
+
+def _apart(one: np.ndarray, two: np.ndarray) -> float:
+    """The largest difference; of values beyond 1 in shares of them. What is no number in both is the same."""
+    if one.shape != two.shape:
+        return math.inf
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(one - two) / np.maximum(1.0, np.abs(one))
+    return float(np.where((one == two) | (np.isnan(one) & np.isnan(two)), 0.0, np.nan_to_num(apart, nan=np.inf)).max())
+
+
+def _same(one: np.ndarray, two: np.ndarray) -> int:
+    """How many detections of one have a partner of their class and place in the other."""
+    if not len(one) or not len(two):
+        return 0
+    pairs = (iou(one[:, 2:], two[:, 2:], "corners") >= SAME_IOU) & (one[:, None, 0] == two[None, :, 0])
+    partners = 0
+    for row in pairs:  # best first; each partner is taken once
+        free = np.flatnonzero(row)
+        if len(free):
+            pairs[:, free[0]] = False
+            partners += 1
+    return partners
+
+
+def _ap(side: Sequence[tuple[np.ndarray, np.ndarray]], examples: Sequence[Example], names: Sequence[str]) -> Any:
+    found = []
+    for (scores, boxes), example in zip(side, examples, strict=True):
+        rows = detections(scores, boxes, LOWEST)
+        rows[:, 2:] = np.clip(rows[:, 2:], 0.0, 1.0) * [*example.size[::-1], *example.size[::-1]]
+        found.append(rows)
+    return average_precision(examples, found, names)

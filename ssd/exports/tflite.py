@@ -50,8 +50,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndar
 def runtimes(path: Path) -> dict[str, Predict]:
     """The file in LiteRT."""
     litert = require("ai_edge_litert.interpreter")
-    with quietly():  # it greets on stderr
-        run = litert.Interpreter(str(path)).get_signature_runner()
+    run = litert.Interpreter(str(path)).get_signature_runner()
     (image,) = run.get_input_details().values()
     as_given = np.rint if image["dtype"] == np.uint8 else np.asarray
 
@@ -59,4 +58,6 @@ def runtimes(path: Path) -> dict[str, Predict]:
         answer = run(image=as_given(picture[None]).astype(image["dtype"]))
         return answer["scores"][0], answer["boxes"][0]
 
+    with quietly():  # its first call greets on stderr
+        predict(np.zeros(image["shape"][1:], np.float32))
     return {"LiteRT": predict}

@@ -30,7 +30,7 @@ def resampled(rows, count):
 
 
 def detect(network, bgr, about, threshold):
-    """What is on an upright picture: (score, name, [xmin, ymin, xmax, ymax] in its pixels), best first."""
+    """What is on an upright picture: name, score, box (xmin, ymin, xmax, ymax) in its pixels, best first."""
     rows = resampled(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), about["height"])
     scores, boxes = predict(network, resampled(rows.swapaxes(0, 1), about["width"]).swapaxes(0, 1))
     sides, found = boxes[:, 2:] - boxes[:, :2], []
@@ -40,11 +40,11 @@ def detect(network, bgr, about, threshold):
         while len(left):
             best, left = left[0], left[1:]
             pixels = np.clip(boxes[best], 0, 1) * (bgr.shape[1::-1] * 2)
-            found.append((float(scores[best, number]), name, pixels.tolist()))
+            found.append({"name": name, "score": float(scores[best, number]), "box": pixels.round(2).tolist()})
             common = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2])
             shared = np.maximum(common, 0).prod(1)
             left = left[shared <= about["nms_iou"] * (sides[best].prod() + sides[left].prod(1) - shared)]
-    return sorted(found, key=lambda each: -each[0])[: about["most"]]
+    return sorted(found, key=lambda each: -each["score"])[: about["most"]]
 
 
 def pictures(source):
@@ -66,13 +66,13 @@ args = parser.parse_args()
 about, network = json.loads(Path(args.model + ".json").read_text(encoding="utf-8")), cv2.dnn.readNet(args.model)
 for image, drawing, bgr in (picture for source in args.source for picture in pictures(source)):
     objects = [] if bgr is None else detect(network, bgr, about, args.threshold or about["score_threshold"])
-    told = [{"name": name, "score": score, "box": box} for score, name, box in objects]
-    print(json.dumps({"image": image, "objects": told} if bgr is not None else {"image": image, "error": "unreadable"}))
+    print(json.dumps({"image": image, **({"error": "unreadable"} if bgr is None else {"objects": objects})}))
     if bgr is None or (args.out / drawing).resolve() == Path(image).resolve():
         continue  # no photo is drawn over
-    for score, name, (x0, y0, x1, y1) in objects:
-        cv2.rectangle(bgr, (round(x0), round(y0)), (round(x1), round(y1)), (60, 200, 60), 1 + max(bgr.shape) // 300)
-        cv2.putText(bgr, f"{name} {score:.2f}", (round(x0), round(y0) + 20), 0, 0.6, (60, 200, 60), 2, cv2.LINE_AA)
+    for each in objects:
+        (x0, y0, x1, y1), line = map(round, each["box"]), 1 + max(bgr.shape) // 700
+        cv2.rectangle(bgr, (x0, y0), (x1, y1), (60, 200, 60), 2 * line)
+        cv2.putText(bgr, "{name} {score:.2f}".format(**each), (x0, y0 + 20 * line), 0, line / 2, (180, 30, 0), line, 16)
     (args.out / drawing).parent.mkdir(parents=True, exist_ok=True), cv2.imwrite(str(args.out / drawing), bgr)
     if args.show and (cv2.imshow("found", bgr) or cv2.waitKey(1)) == ord("q"):
         break

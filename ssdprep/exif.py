@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ssdprep import files, settled
+from ssdprep import files, journal, settled
 from ssdprep.faults import WRONG_ORIENTATION
 from ssdprep.files import Recovered
 from ssdprep.formats.voc import NO_SIZE
@@ -205,6 +205,7 @@ def _stage(root: Path, change: files.Change, work: Sequence[Task], made: Iterabl
         if given:
             change.replace(settled.place(root), settled.merged(root, notes))
         else:  # nothing of the user's is changed: there is nothing that undo could bring back
+            journal.prepare(root)
             files.write_new(settled.place(root), settled.merged(root, notes))
     return done
 

@@ -580,6 +580,25 @@ def test_what_was_settled_holds_until_the_annotation_changes(tmp_path):
     assert box_of(path)[1] == Box(*MARKER)
 
 
+def test_what_only_becomes_known_is_no_change_to_undo(tmp_path, cli):
+    path = add(tmp_path, "3.jpg", 3, "upright")
+    before = contents(tmp_path)
+    report = fix_exif(tmp_path, images="keep", frame="upright")
+    assert (report.changed_images, report.changed_annotations) == (0, 0)
+    assert (tmp_path / ".ssdprep/README.txt").exists()  # says what the notes there are for
+    assert "nothing to undo" in cli("undo", tmp_path).out
+    assert contents(tmp_path) == before
+    assert fix_exif(tmp_path).verdicts[Verdict.UPRIGHT_FRAME] == 1  # still known
+    assert box_of(path)[1] == Box(*MARKER)
+
+
+def test_undo_speaks_of_the_users_files_only(tmp_path, cli):
+    add(tmp_path, "6.jpg", 6, "stored", ODD)
+    fix_exif(tmp_path)
+    files = cli("undo", tmp_path, "--dry-run", "--json").json["files"]
+    assert sorted(Path(name).name for name in files) == ["6.jpg", "6.xml"]
+
+
 def test_without_the_notes_settled_boxes_are_unresolved_and_upright(tmp_path):
     path = add(tmp_path, "3.jpg", 3, "stored")
     fix_exif(tmp_path, images="keep", frame="stored")
@@ -718,7 +737,9 @@ def test_a_photo_turned_after_labelling(tmp_path, cli, way, orientation):
     (finding,) = ran.json["findings"]
     assert finding["remedy"] == f"ssdprep fix-exif {tmp_path} --turned cw (clockwise), or --turned ccw"
     photo = path.read_bytes()
-    assert cli("fix-exif", tmp_path, "--turned", way).code == 0
+    done = cli("fix-exif", tmp_path, "--turned", way)
+    assert done.code == 0
+    assert "boxes were drawn before the photo was turned" in done.out
     assert path.read_bytes() == photo
     assert box_of(path) == (ODD, Box(*MARKER))
     before = contents(tmp_path, hidden=True)

@@ -65,6 +65,7 @@ _TITLES = {
     "DUP003": "Tested on a copy of what is trained",
     "DUP004": "Copies with different labels",
     "DUP005": "Tested on a shot of the same moment",
+    "DUP006": "Not every photo was compared with every other",
     "LOOK001": "Much darker or brighter photos",
     "LOOK002": "Blurred photos",
     "LOOK003": "Nothing to see on the photo",

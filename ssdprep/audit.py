@@ -24,7 +24,10 @@ INPUT = Size(300, 300)  # the input of SSD300
 
 @dataclass(frozen=True, slots=True)
 class ClassStats:
-    """One class. Medians are in pixels of the upright photo; None where the frame of none of its boxes is known."""
+    """One class. Medians are in pixels of the upright photo; None where the frame of none of its boxes is known.
+
+    Boxes without width or height count in all but ``median_aspect``, which is None where no other is left.
+    """
 
     boxes: int
     images: int
@@ -145,7 +148,8 @@ def _class_stats(counts: Mapping[str, Count], measures: Mapping[str, Mapping[str
     total = sum(count.boxes for count in counts.values())
 
     def median(name: str, what: str, digits: int) -> float | None:
-        return round(measures[name][what]["median"], digits) if name in measures else None
+        found = measures.get(name, {}).get(what)
+        return round(found["median"], digits) if found else None
 
     return {
         name: ClassStats(

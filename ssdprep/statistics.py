@@ -102,6 +102,13 @@ class Boxes:
         return np.asarray(self.edges[:, 2:] - self.edges[:, :2])
 
     @property
+    def aspects(self) -> Floats:
+        """Width / height of those that have both, (M,): an edge set to the photo's border may leave a box without."""
+        sides = self.sides
+        width, height = sides[(sides > 0).all(axis=1)].T
+        return np.asarray(width / height)
+
+    @property
     def relative(self) -> Floats:
         """Edges as shares of the photo's sides, cut at its border, (N, 4); NaN where its size is unknown."""
         return np.clip(self.edges / np.tile(self.frames, 2), 0, 1)
@@ -148,7 +155,7 @@ def statistics(
         together=together(records),
         measures=_by_class(boxes, _measures),
         at_input=_by_class(framed, lambda some: at_input(some, network_input)),
-        heat=_by_class(framed, lambda some: np.round(heat_map(some), 4).tolist()),
+        heat=_by_class(framed, lambda some: [[_sparing(cell) for cell in row] for row in heat_map(some).tolist()]),
         photo_sizes=_ranked(str(record.size) for record in photos if record.size),
         formats=_ranked(record.path.suffix.lower().lstrip(".") for record in photos),
         boxes_per_photo=dict(
@@ -232,7 +239,9 @@ def _by_class(boxes: Boxes, measure: Callable[[Boxes], Any]) -> dict[str, Any]:
 def _measures(boxes: Boxes) -> dict[str, Quantiles]:
     """Width and height in pixels of the upright photo, aspect (width / height), share of the photo's area."""
     width, height = boxes.sides.T
-    values = {"width": width, "height": height, "aspect": width / height}
+    values = {"width": width, "height": height}
+    if len(aspects := boxes.aspects):
+        values["aspect"] = aspects
     relative = boxes.framed.relative
     if len(relative):
         values["area"] = (relative[:, 2] - relative[:, 0]) * (relative[:, 3] - relative[:, 1])
@@ -246,6 +255,11 @@ def _quantiles(values: Floats) -> Quantiles:
         name: round(value, 4)
         for name, value in zip(_QUANTILES, np.quantile(values, list(_QUANTILES.values())).tolist(), strict=True)
     }
+
+
+def _sparing(share: float) -> float:
+    """Four digits, leading noughts not counted: a speck on a large photo covers less than 0.0001 of a cell."""
+    return float(f"{round(share, 9):.4g}")
 
 
 def _ranked(values: Iterable[str]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def test_everything_is_in_the_document(tmp_path: Path) -> None:
     assert np.shape(numbers["heat"]["milk"]) == (GRID, GRID)
     assert document["looks"]["photos"] == 3
     assert sum(document["looks"]["dark_to_bright"].values()) == 3
+
+
+def test_a_box_beside_the_photo_by_a_rounding_has_no_shape(tmp_path: Path) -> None:
+    """<size> is two pixels wider than the photo, and so is a box: upright, it has no width left."""
+    photo(tmp_path / "set" / "a.jpg")
+    annotation(tmp_path / "set" / "a.xml", [("sliver", 64, 5, 66, 25), ("pear", 0, 0, 20, 10)], size=(66, 48))
+    photo(tmp_path / "set" / "b.jpg", seed=3)
+    annotation(tmp_path / "set" / "b.xml", [("pear", 64, 5, 66, 25), ("pear", 0, 48, 20, 50)], size=(66, 50))
+    report = audit_folder(tmp_path / "set", html=tmp_path / "a.html")
+    assert report.classes["sliver"].median_width == 0
+    assert report.classes["sliver"].median_aspect is None
+    assert report.classes["pear"].median_aspect == 2
+    assert "aspect" not in report.statistics.measures["sliver"]
+    json.dumps(report.to_dict(), allow_nan=False)
+    shapes = re.search(r'aria-label="Width divided by height. ([^"]*)"', (tmp_path / "a.html").read_text("utf-8"))
+    assert shapes is not None
+    assert shapes[1] == "2: 1"
 
 
 def test_boxes_too_small_for_the_network_are_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 from xml.sax.saxutils import escape
 
 import pytest
@@ -21,10 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ssdprep import scan_folder, to_upright
 from ssdprep.page.markup import Html, tag
+from ssdprep.page.pictures import Album
 from ssdprep.page.titles import _TITLES
 
 EVIL = "<script>alert(1)</script>"
+TURNERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the direction in which text is read
 WILD = ["\"'><img src=x onerror=alert(1)>", "苹果 & Birne", "[red]{x}", "🍎", "a" * 300]
 
 
@@ -158,6 +162,44 @@ def test_the_photo_of_an_annotation_that_cannot_be_read(cli: Callable[..., Any],
     assert alts == ["a.jpg (boxes not drawn: their place is in doubt)"]
 
 
+def test_no_photo_of_another_folder_stands_beside_a_finding(tmp_path: Path) -> None:
+    for folder in ("a", "b", "c"):
+        photo(tmp_path / "set" / folder / "x.jpg", seed=ord(folder))
+        (tmp_path / "set" / folder / "x.xml").write_text("<annotation>")
+    (tmp_path / "set" / "d").mkdir()
+    (tmp_path / "set" / "d" / "x.xml").write_text("<annotation>")  # of no photo
+    photo(tmp_path / "set" / "JPEGImages" / "y.jpg", seed=7)
+    (tmp_path / "set" / "Annotations").mkdir()
+    (tmp_path / "set" / "Annotations" / "y.xml").write_text("<annotation>")
+    scanned = scan_folder(tmp_path / "set")
+    broken = [finding for finding in scanned.findings if finding.code == "VOC001"]
+    album = Album(scanned, to_upright(scanned), {})
+    shown = {finding.path.relative_to(tmp_path / "set").as_posix(): album.of_findings([finding]) for finding in broken}
+    assert {name: len(pictures) for name, pictures in shown.items()} == {
+        "a/x.xml": 1,
+        "b/x.xml": 1,
+        "c/x.xml": 1,
+        "d/x.xml": 0,
+        "Annotations/y.xml": 1,
+    }
+    assert len({picture.source for pictures in shown.values() for picture in pictures}) == 4
+
+
+def test_a_lone_photo_of_another_folder_is_not_shown(tmp_path: Path) -> None:
+    photo(tmp_path / "set" / "b" / "x.jpg", seed=1)
+    for folder in ("a", "b"):
+        (tmp_path / "set" / folder).mkdir(exist_ok=True)
+        (tmp_path / "set" / folder / "x.xml").write_text("<annotation>")
+    scanned = scan_folder(tmp_path / "set")
+    album = Album(scanned, to_upright(scanned), {})
+    shown = [
+        finding.path.parent.name
+        for finding in scanned.findings
+        if finding.code == "VOC001" and album.of_findings([finding])
+    ]
+    assert shown == ["b"]
+
+
 def test_many_findings_make_no_large_page(cli: Callable[..., Any], tmp_path: Path) -> None:
     for number in range(400):
         annotation(tmp_path / "data" / f"{number}.xml", [(f"class {number}", -9, 0, 900, 40)] * 9)
@@ -214,9 +256,31 @@ def test_any_text_is_text(inside: str, attribute: str) -> None:
     reader = Reader(tag("p", inside, title=attribute))
     assert [name for name, _ in reader.elements] == ["p"]
     assert set(reader.elements[0][1]) == {"title"}
-    if inside.isprintable() and inside:
+    if not any(category(letter) in {"Cc", "Cs"} or letter in TURNERS for letter in inside):
         assert "".join(reader.text) == inside
     assert tag("p", Html("<b></b>")) == "<p><b></b></p>"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\N{NO-BREAK SPACE}a",
+        "全\N{IDEOGRAPHIC SPACE}角",
+        "👨\u200d👩\u200d👧",
+        "می\u200cخواهم",
+        "\u200fא",
+        "\U000f0000",
+    ],
+)
+def test_letters_of_every_script_are_shown(name: str) -> None:
+    assert tag("p", name, title=name) == f'<p title="{name}">{name}</p>'
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\x1b[31m", r"a\x1b[31m"), ("\ud800", r"\ud800"), ("gpj\u202e.exe", r"gpj\u202e.exe")]
+)
+def test_what_would_turn_or_break_the_text_is_escaped(name: str, shown: str) -> None:
+    assert tag("p", name) == f"<p>{shown}</p>"
 
 
 def test_every_finding_of_audit_has_a_title() -> None:
@@ -224,6 +288,73 @@ def test_every_finding_of_audit_has_a_title() -> None:
     codes = set(re.findall(r"^\| ((?:VOC|PAIR|AUD|DUP|LOOK)\d{3}) ", docs, re.MULTILINE))
     assert codes <= _TITLES.keys()
     assert set(_TITLES) <= set(re.findall(r"^\| ([A-Z]{3,4}\d{3}) ", docs, re.MULTILINE))
+
+
+# ---- charts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_class_has_one_colour_all_over_the_page(cli: Callable[..., Any], tmp_path: Path) -> None:
+    """The boxes of a photo that is not the labelled one count in the table, but are drawn nowhere."""
+    pair(tmp_path / "set", "a", [("pear", 2, 2, 12, 12), ("plum", 20, 20, 40, 40)])
+    pair(tmp_path / "set", "b", [("pear", 2, 2, 12, 12)])
+    photo(tmp_path / "set" / "z.jpg", seed=9)
+    zebras = [("zebra", 5 * i, 5 * i, 5 * i + 9, 5 * i + 9) for i in range(5)]
+    annotation(tmp_path / "set" / "z.xml", zebras, size=(500, 700))
+    out = tmp_path / "a.html"
+    ran = cli("audit", tmp_path / "set", "--html", out, "--json")
+    assert "ORI002" in {finding["code"] for finding in ran.json["findings"]}
+    assert list(ran.json["classes"]) == ["zebra", "pear", "plum"]
+    text = out.read_text("utf-8")
+    marks = set(re.findall(r'class="chip k(\d+)"></span>([^<]+)<', text))
+    assert marks == {("0", "zebra"), ("1", "pear"), ("2", "plum")}
+    dots = {place: path.count("M") for place, path in re.findall(r'class="dots c(\d+)" d="([^"]*)"', text)}
+    assert dots == {"1": 2, "2": 1}
+
+
+def test_of_many_boxes_some_of_each_class_are_drawn(cli: Callable[..., Any], tmp_path: Path) -> None:
+    rare = ("rare", 10, 10, 90, 90)
+    for number in range(30):
+        some = [("common", 1 + i, 1, 40 + i, 60) for i in range(100)] + [rare] * (number == 17)
+        annotation(tmp_path / "set" / f"{number:02}.xml", some, size=(300, 300))
+    out = tmp_path / "a.html"
+    cli("audit", tmp_path / "set", "--html", out)
+    text = out.read_text("utf-8")
+    dots = {place: path.count("M") for place, path in re.findall(r'class="dots c(\d+)" d="([^"]*)"', text)}
+    assert dots["1"] == 1
+    assert dots["0"] <= 1500
+    assert "of every box" not in text
+    assert text.count(f"{sum(dots.values()):,} of 3,001 boxes drawn") == 2  # in the caption, and where it is read out
+
+
+def test_steps_are_named_from_end_to_end(cli: Callable[..., Any], tmp_path: Path) -> None:
+    for stem, count in (("a", 12), ("b", 18), ("c", 25)):
+        pair(tmp_path / "set", stem, [("pear", i, i, i + 20, i + 20) for i in range(count)])
+    out = tmp_path / "a.html"
+    cli("audit", tmp_path / "set", "--html", out)
+    assert 'aria-label="Boxes on a photo. 10–15: 1; 16–20: 1; 21+: 1"' in out.read_text("utf-8")
+
+
+def test_a_map_of_nothing_names_no_place(cli: Callable[..., Any], tmp_path: Path) -> None:
+    annotation(tmp_path / "set" / "b.xml", [("speck", 3998, 2998, 4000, 3000)], size=(4000, 3000))
+    annotation(tmp_path / "set" / "c.xml", [("off", 900, 900, 950, 950)], size=(300, 300))
+    out = tmp_path / "a.html"
+    cli("audit", tmp_path / "set", "--html", out)
+    text = out.read_text("utf-8")
+    assert "Where off lies: no box of it lies on the photo" in text
+    assert "Where speck lies: most often bottom right" in text
+
+
+def test_what_is_cut_is_counted(cli: Callable[..., Any], tmp_path: Path) -> None:
+    pair(tmp_path / "set", "a", [(f"class {i:02}", i % 40, 2, i % 40 + 20, 30) for i in range(70)])
+    lists = tmp_path / "set" / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+    out = tmp_path / "a.html"
+    cli("audit", tmp_path / "set", "--html", out)
+    text = out.read_text("utf-8")
+    assert "and 58 other classes" in text
+    split = text[text.index('<section id="split"') : text.index('<section id="boxes"')]
+    assert "The 60 most frequent of 70 classes" in split
 
 
 # ---- a real browser -------------------------------------------------------------------------------------------------

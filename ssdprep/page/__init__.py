@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +56,7 @@ def render(report: Audit, dataset: Dataset, *, track: Track = untracked) -> byte
     from ssdprep.page import classes, sections, shapes
 
     upright = to_upright(dataset)
+    place = {name: index for index, name in enumerate(report.classes)}  # by which the style knows a class
     colours = palette({thing.name for record in dataset.records for thing in record.objects})
     album = Album(dataset, upright, colours)
     kinds = sections.kinds_of(report.findings)
@@ -65,10 +66,10 @@ def render(report: Audit, dataset: Dataset, *, track: Track = untracked) -> byte
         (
             "classes",
             "Classes",
-            lambda: join(classes.classes(report), classes.looks(report, album), classes.meetings(report)),
+            lambda: join(classes.classes(report), classes.looks(report, album, place), classes.meetings(report)),
         ),
         ("split", "Split", lambda: classes.parts(report)),
-        ("boxes", "Boxes", lambda: shapes.sizes(report, boxes_of(upright.records))),
+        ("boxes", "Boxes", lambda: shapes.sizes(report, boxes_of(upright.records), place)),
         ("photos", "Photos", lambda: shapes.photos(report) if report.images else None),
     ]
     made = [(anchor, title, make()) for anchor, title, make in track(planned, "Drawing the page", len(planned))]
@@ -88,7 +89,7 @@ def render(report: Audit, dataset: Dataset, *, track: Track = untracked) -> byte
         _footer(report),
         class_="wrap",
     )
-    return _document(f"Audit of {name}", body, _colours(report, colours)).encode("utf-8", "replace")
+    return _document(f"Audit of {name}", body, _colours(place, colours)).encode("utf-8", "replace")
 
 
 def _footer(report: Audit) -> Html:
@@ -103,13 +104,13 @@ def _footer(report: Audit) -> Html:
     )
 
 
-def _colours(report: Audit, colours: dict[str, Colour]) -> str:
-    """A style for each class, in the order of the report: its colour in photos, darker where paper is white."""
+def _colours(place: Mapping[str, int], colours: Mapping[str, Colour]) -> str:
+    """A style for each class, by its place in the report: its colour in photos, darker where paper is white."""
     rules = []
-    for place, name in enumerate(report.classes):
+    for name, index in place.items():
         code = "#{:02x}{:02x}{:02x}".format(*colours[name])
-        rules.append(f".k{place}{{background:{code}}}.c{place}{{--c:color-mix(in oklab,{code} 72%,#000)}}")
-        rules.append(f"@media(prefers-color-scheme:dark){{.c{place}{{--c:{code}}}}}")
+        rules.append(f".k{index}{{background:{code}}}.c{index}{{--c:color-mix(in oklab,{code} 72%,#000)}}")
+        rules.append(f"@media(prefers-color-scheme:dark){{.c{index}{{--c:{code}}}}}")
     return "".join(rules)
 
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from ssdprep.page.markup import Html, join, tag
 from ssdprep.record import Size
+from ssdprep.wording import counted
 
 Floats = NDArray[np.float64]
 
 _SHADES = 9  # of a heat map; the style names them h0 ... h8
-_MOST_DOTS = 1500  # of one chart
+_MOST_DOTS, _LEAST_DOTS = 1500, 20  # of one chart, of one class where it has so many and classes are few
 
 
 def histogram(bins: Mapping[str, int], title: str, unit: str, *, marked: Sequence[int] = ()) -> Html:
@@ -21,6 +22,7 @@ def histogram(bins: Mapping[str, int], title: str, unit: str, *, marked: Sequenc
     width, height, base = 480, 190, 150
     step = width / max(len(bins), 1)
     most = max(bins.values(), default=1) or 1
+    is_roomy = len(bins) <= 13 and len(bins) * max(map(len, bins), default=0) <= 60
     parts = []
     for place, (name, count) in enumerate(bins.items()):
         x, high = place * step, count / most * 118
@@ -30,7 +32,7 @@ def histogram(bins: Mapping[str, int], title: str, unit: str, *, marked: Sequenc
             parts.append(
                 tag("text", _short(count), x=x + step / 2, y=base - high - 6, class_="n", text_anchor="middle")
             )
-        if len(bins) <= 13 or place % 2 == 0:
+        if is_roomy or place % 2 == 0:
             written = f"{int(name) // 1024}k" if name.isdigit() and int(name) >= 1024 else name
             parts.append(tag("text", written, x=x + step / 2, y=base + 16, class_="t", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=0, x2=width, y1=base, y2=base))
@@ -39,11 +41,29 @@ def histogram(bins: Mapping[str, int], title: str, unit: str, *, marked: Sequenc
     return _svg(width, height, f"{title}. {said}", parts)
 
 
-def sizes(sides: Floats, kinds: NDArray[np.int64], names: Sequence[str], size: Size) -> Html:
-    """Every box as a dot, width across, height up, both on a logarithmic scale, in pixels of the network's input.
+def thinned(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of boxes to draw, in order: all up to 1,500; of more, as many of each class as is its share, but not none.
 
-    The field where the shorter side is below 8 pixels, and that below 16, is shaded. Of more than 1,500 boxes every
-    n-th is drawn.
+    kinds: the class of each box, (N,).
+    """
+    if len(kinds) <= _MOST_DOTS:
+        return np.arange(len(kinds))
+    found, counts = np.unique(kinds, return_counts=True)
+    least = max(1, min(_LEAST_DOTS, _MOST_DOTS // (2 * len(found))))  # together no more than half of all dots
+    quotas = np.clip(counts * (_MOST_DOTS - least * len(found)) // len(kinds) + least, 1, counts)
+    chosen = [
+        rows[np.arange(quota) * len(rows) // quota]
+        for kind, quota in zip(found, quotas.tolist(), strict=True)
+        for rows in [np.flatnonzero(kinds == kind)]
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def sizes(sides: Floats, places: NDArray[np.int64], size: Size, count: int) -> Html:
+    """Boxes as dots, width across, height up, both on a logarithmic scale, in pixels of the network's input.
+
+    The field where the shorter side is below 8 pixels, and that below 16, is shaded. places: of each box's class in the
+    report. count: of all boxes, which may be more than are drawn.
     """
     width, height, left, top, bottom = 480, 370, 40, 24, 330
     low, high = 2.0, float(max(size)) * 1.15
@@ -69,15 +89,15 @@ def sizes(sides: Floats, kinds: NDArray[np.int64], names: Sequence[str], size: S
             parts.append(tag("line", class_="grid", x1=left, x2=width - 8, y1=y, y2=y))
             parts.append(tag("text", str(tick), class_="t", x=x, y=bottom + 15, text_anchor="middle"))
             parts.append(tag("text", str(tick), class_="t", x=left - 6, y=y + 4, text_anchor="end"))
-    every = max(1, -(-len(sides) // _MOST_DOTS))
-    xs, ys = x_of(sides[::every, 0]), y_of(sides[::every, 1])
-    for index in np.unique(kinds[::every]).tolist():
-        chosen = kinds[::every] == index
+    xs, ys = x_of(sides[:, 0]), y_of(sides[:, 1])
+    for index in np.unique(places).tolist():
+        chosen = places == index
         dots = "".join(f"M{x:.0f} {y:.0f}h0" for x, y in zip(xs[chosen], ys[chosen], strict=True))
         parts.append(tag("path", class_=f"dots c{index}", d=dots))
     parts.append(tag("text", "width", class_="t", x=width - 8, y=height - 6, text_anchor="end"))
     parts.append(tag("text", "height", class_="t", x=left, y=14, text_anchor="start"))
-    said = f"Width and height of {len(sides)} boxes in pixels at {size}; the table of classes has the figures."
+    drawn = f"{len(sides):,} of {count:,} boxes drawn" if len(sides) < count else counted(count, "box")
+    said = f"Width and height in pixels at {size}: {drawn}; the table of classes has the figures."
     return _svg(width, height, said, parts)
 
 
@@ -94,25 +114,24 @@ def heat(cells: Sequence[Sequence[float]], name: str) -> Html:
             parts.append(tag("path", class_=f"h{shade}", d="".join(runs)))
     row, column = np.unravel_index(int(array.argmax()), array.shape)
     third = len(array) / 3
-    where = f"{('top', 'middle', 'bottom')[int(row // third)]} {('left', 'centre', 'right')[int(column // third)]}"
+    rough = f"{('top', 'middle', 'bottom')[int(row // third)]} {('left', 'centre', 'right')[int(column // third)]}"
+    where = f"most often {rough}" if array.any() else "no box of it lies on the photo"
     whole = side * len(array)
     ground = tag("rect", class_="h0", width=whole, height=whole)
-    return _svg(whole, whole, f"Where {name} lies: most often {where}", [ground, *parts])
+    return _svg(whole, whole, f"Where {name} lies: {where}", [ground, *parts])
 
 
 def bar(share: float, kind: str = "bar") -> Html:
     """A horizontal bar within a table; the figure beside it says the same."""
     long = max(min(share, 1) * 100, 0.6 if share else 0)
-    return Html(
-        tag(
-            "svg",
-            tag("rect", class_="track", width=100, height=8, rx=1.5),
-            tag("rect", class_=kind, width=long, height=8, rx=1.5),
-            class_="meter",
-            viewBox="0 0 100 8",
-            preserveAspectRatio="none",
-            aria_hidden="true",
-        )
+    return tag(
+        "svg",
+        tag("rect", class_="track", width=100, height=8, rx=1.5),
+        tag("rect", class_=kind, width=long, height=8, rx=1.5),
+        class_="meter",
+        viewBox="0 0 100 8",
+        preserveAspectRatio="none",
+        aria_hidden="true",
     )
 
 

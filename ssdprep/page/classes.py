@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ssdprep.audit import Audit
 from ssdprep.page import charts
 from ssdprep.page.grid import cell, share_cell, table
@@ -57,10 +59,10 @@ def classes(report: Audit) -> Html:
     return tag("div", table(caption, ["class", *heads], rows), class_="card")
 
 
-def looks(report: Audit, album: Album) -> Html:
-    """Where boxes of each class lie, and what is in some of them."""
+def looks(report: Audit, album: Album, place: Mapping[str, int]) -> Html:
+    """Where boxes of each class lie, and what is in some of them. place: of a class in the report."""
     cards = []
-    for place, (name, cells) in enumerate(list(report.statistics.heat.items())[:_LOOKS]):
+    for name, cells in list(report.statistics.heat.items())[:_LOOKS]:
         crops = [image(picture) for picture in album.of_class(name)]
         measured = report.statistics.measures[name]
         width, height = measured["width"], measured["height"]
@@ -73,7 +75,7 @@ def looks(report: Audit, album: Album) -> Html:
         cards.append(
             tag(
                 "article",
-                tag("h3", tag("span", class_=f"chip k{place}"), name),
+                tag("h3", tag("span", class_=f"chip k{place[name]}"), name),
                 tag("div", charts.heat(cells, name), class_="map"),
                 tag("div", crops, class_="crops") if crops else tag("p", "no photo to show", class_="dim"),
                 tag("p", spread, class_="note"),
@@ -144,4 +146,6 @@ def parts(report: Audit) -> Html | None:
     )
     legend = tag("p", (tag("span", tag("i", class_=f"p{PARTS.index(name)}"), name) for name in names), class_="legend")
     caption = "Photos that show each class, by the lists in ImageSets/Main."
+    if len(report.classes) > _ROWS:
+        caption += f" The {_ROWS} most frequent of {len(report.classes)} classes."
     return tag("div", legend, table(caption, ["", "", *names], rows), class_="card")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from unicodedata import category
 
+_TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # of the direction of all text after
 _VOID = frozenset({"img", "meta", "input", "br", "path", "rect", "line", "circle"})
 
 
@@ -48,10 +50,18 @@ def join(*content: Content) -> Html:
 
 
 def _plain(text: str) -> str:
-    """Control characters and halves of surrogate pairs, which no page can hold, as Python writes them."""
+    """Control characters and halves of surrogate pairs, which no page can hold, as Python writes them.
+
+    So are characters that turn the direction of the text after them: they make one file name look like another. Blanks
+    and joiners of any script stay.
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c.encode("unicode_escape").decode("ascii") if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(letter: str) -> bool:
+    return letter in _TURNERS or (category(letter) in {"Cc", "Cs"} and letter not in "\n\t")
 
 
 def _number(value: str | float) -> str:

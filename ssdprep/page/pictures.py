@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ class Album:
         self._seen = {path: record for record in dataset.records for path in _paths(record)}
         self._upright = {path: record for record in upright.records for path in _paths(record)}
         self._part = {record.path: part for part in PARTS for record in dataset.splits.get(part, ())}
-        self._left_out = {path.stem: path for path in dataset.left_out}
+        self._left_out = _left_out(dataset)
         self._left = _MOST
 
     def of_findings(self, findings: Sequence[Finding]) -> list[Picture]:
@@ -65,10 +66,10 @@ class Album:
         return pictures
 
     def _photo_of(self, path: Path) -> Path | None:
-        """The photo that a path names, or that belongs to the annotation that it names; those left out go by stem."""
+        """The photo that a path names, or that belongs to the annotation that it names."""
         if record := self._seen.get(path):
             return record.image
-        return self._left_out.get(path.stem)
+        return self._left_out.get(_place(path)) or self._left_out.get((None, path.stem))
 
     def of_class(self, name: str) -> list[Picture]:
         """Up to six boxes of a class, cut out, taken from all of them evenly."""
@@ -151,6 +152,19 @@ class Album:
 
 def _paths(record: Record) -> list[Path]:
     return [path for path in (record.image, record.annotation) if path is not None]
+
+
+def _left_out(dataset: Dataset) -> dict[tuple[Path | None, str], Path]:
+    """Photos in no record, by folder and stem; by the stem alone where no other photo or annotation can be meant."""
+    found: dict[tuple[Path | None, str], Path] = {_place(path): path for path in dataset.left_out}
+    photos = Counter(path.stem for path in (*dataset.left_out, *(r.image for r in dataset.records if r.image)))
+    beside = {_place(path) for path in {finding.path for finding in dataset.findings} - set(dataset.left_out)}
+    lone = (path for path in dataset.left_out if photos[path.stem] == 1 and _place(path) not in beside)
+    return found | {(None, path.stem): path for path in lone}
+
+
+def _place(path: Path) -> tuple[Path, str]:
+    return path.parent, path.stem
 
 
 def _names(message: str, name: str) -> bool:

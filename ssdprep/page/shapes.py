@@ -18,23 +18,26 @@ from ssdprep.wording import counted
 _EDGES = (0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _ASPECTS = (0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 1.5, 2, 3, 4)
 _ASPECT_NAMES = ("<¼", "¼", "⅓", "½", "⅔", "1", "1½", "2", "3", "≥4")
-_FIRST = 8  # classes in the small table
+_FIRST, _NAMED = 8, 12  # classes in the small table, in the legend
 
 
-def sizes(report: Audit, boxes: Boxes) -> Html:
-    """How large boxes are for the network, their shapes, how many a photo holds."""
+def sizes(report: Audit, boxes: Boxes, place: Mapping[str, int]) -> Html:
+    """How large boxes are for the network, their shapes, how many a photo holds. place: of a class in the report."""
     size = report.statistics.input
     framed = boxes.framed
     if not len(framed.kinds):
         return tag("p", "No box lies on a photo of known size.", class_="card")
     sides = framed.at(size)
     shorter = sides.min(axis=1)
+    drawn = charts.thinned(framed.kinds)
+    places = np.array([place[name] for name in boxes.names])[framed.kinds[drawn]]
+    some = f" {len(drawn):,} of {len(sides):,} boxes drawn, some of each class." if len(drawn) < len(sides) else ""
     cards = [
         card(
             f"Boxes at {size}",
-            "Width and height of every box once its photo is resized to the network's input."
-            " Shaded: the shorter side below 16 and below 8 pixels, where little is left to learn from.",
-            join(_legend(report), charts.sizes(sides, framed.kinds, boxes.names, size)),
+            "Width and height of boxes once their photo is resized to the network's input."
+            f" Shaded: the shorter side below 16 and below 8 pixels, where little is left to learn from.{some}",
+            join(_legend(place), charts.sizes(sides[drawn], places, size, len(sides))),
         ),
         card(
             "Too small to be learnt?",
@@ -45,9 +48,7 @@ def sizes(report: Audit, boxes: Boxes) -> Html:
             ),
         ),
     ]
-    all_sides = boxes.sides
-    aspects = all_sides[:, 0] / all_sides[:, 1]
-    bins = _bins(aspects, _ASPECTS, _ASPECT_NAMES)
+    bins = _bins(boxes.aspects, _ASPECTS, _ASPECT_NAMES)
     cards.append(
         card(
             "Shapes of boxes",
@@ -129,10 +130,10 @@ def _small(report: Audit) -> Html:
     return join(legend, table(f"... and {counted(more, 'rarer class')}" if more > 0 else "", heads, rows))
 
 
-def _legend(report: Audit) -> Html:
-    names = list(report.classes)[:12]
-    chips = [tag("span", tag("span", class_=f"chip k{place}"), name) for place, name in enumerate(names)]
-    return tag("p", chips, class_="legend")
+def _legend(place: Mapping[str, int]) -> Html:
+    chips = [tag("span", tag("span", class_=f"chip k{index}"), name) for name, index in list(place.items())[:_NAMED]]
+    more = len(place) - _NAMED
+    return tag("p", chips, tag("span", f"and {counted(more, 'other class')}") if more > 0 else None, class_="legend")
 
 
 def _ranking(title: str, note: str, head: str, counts: Mapping[str, int]) -> Html:
@@ -165,5 +166,6 @@ def _held(counts: Mapping[int, int]) -> dict[str, int]:
     bins = dict.fromkeys(range(len(edges)), 0)
     for held, photos_ in counts.items():
         bins[int(np.searchsorted(edges, held, side="right")) - 1] += photos_
-    names = [str(low) if low < 10 else f"{low}+" for low in edges]
+    names = [str(low) if high == low + 1 else f"{low}–{high - 1}" for low, high in pairwise(edges)]
+    names.append(f"{edges[-1]}+" if edges[-1] >= 10 else str(edges[-1]))
     return {names[place]: count for place, count in bins.items()}

@@ -327,11 +327,12 @@ def test_of_many_boxes_some_of_each_class_are_drawn(cli: Callable[..., Any], tmp
 
 
 def test_steps_are_named_from_end_to_end(cli: Callable[..., Any], tmp_path: Path) -> None:
-    for stem, count in (("a", 12), ("b", 18), ("c", 25)):
+    for stem, count in (("a", 12), ("b", 18), ("c", 25), ("d", 35)):
         pair(tmp_path / "set", stem, [("pear", i, i, i + 20, i + 20) for i in range(count)])
     out = tmp_path / "a.html"
     cli("audit", tmp_path / "set", "--html", out)
-    assert 'aria-label="Boxes on a photo. 10–15: 1; 16–20: 1; 21+: 1"' in out.read_text("utf-8")
+    assert 'aria-label="Boxes on a photo. 10–15: 1; 16–20: 1; 21–30: 1; 31+: 1"' in out.read_text("utf-8")
+    assert ">31+</text>" in out.read_text("utf-8")
 
 
 def test_a_map_of_nothing_names_no_place(cli: Callable[..., Any], tmp_path: Path) -> None:

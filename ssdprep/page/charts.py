@@ -32,7 +32,7 @@ def histogram(bins: Mapping[str, int], title: str, unit: str, *, marked: Sequenc
             parts.append(
                 tag("text", _short(count), x=x + step / 2, y=base - high - 6, class_="n", text_anchor="middle")
             )
-        if is_roomy or place % 2 == 0:
+        if is_roomy or (len(bins) - place) % 2:  # the last has its name: it has no end
             written = f"{int(name) // 1024}k" if name.isdigit() and int(name) >= 1024 else name
             parts.append(tag("text", written, x=x + step / 2, y=base + 16, class_="t", text_anchor="middle"))
     parts.append(tag("line", class_="axis", x1=0, x2=width, y1=base, y2=base))

@@ -141,6 +141,14 @@ def linspace_scales(min_scale: float, max_scale: float, n_layers: int) -> tuple[
     return tuple(np.linspace(min_scale, max_scale, n_layers + 1).tolist())
 
 
+def four_variances(values: Sequence[float]) -> tuple[float, float, float, float]:
+    """What offsets are divided by, as four numbers; `ValueError` where they are not, or one is not above 0."""
+    if len(values) != 4 or min(values) <= 0:
+        raise ValueError(f"variances must be four numbers greater than 0, not {values}")
+    one, two, three, four = map(float, values)
+    return one, two, three, four
+
+
 def _pair(value: Pair, default: tuple[float, float]) -> tuple[float, float]:
     if value is None:
         return default

@@ -60,6 +60,7 @@ class KeepBest(keras.callbacks.Callback):
             run, validation, recipe, out, facts, say,
         )  # fmt: skip
         self._begun = time.monotonic()
+        self._ends: list[float] = []  # when the epoch began, and when each of its steps ended
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock."""

@@ -84,7 +84,7 @@ class Config:
     @property
     def boxes_per_cell(self) -> tuple[int, ...]:
         """Anchors in one cell of each map."""
-        return tuple(len(r) + (two and 1 in r) for r, two in zip(self.aspect_ratios, self.two_boxes, strict=True))
+        return tuple(len(r) + two * r.count(1) for r, two in zip(self.aspect_ratios, self.two_boxes, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; `from_dict` reads it back."""

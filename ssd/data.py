@@ -48,8 +48,15 @@ class Source:
             return self.splits[name]
         raise SsdprepError(
             f"{self.path} has no photos in split {name!r}, only in {', '.join(k for k, v in self.splits.items() if v)}",
-            f"ssdprep split {self.path}, or --split all",
+            f"{self.shared_out_anew}, or --split all",
         )
+
+    @property
+    def shared_out_anew(self) -> str:
+        """What shares its photos out anew; records stay in the split that they were written for."""
+        if (self.path / "manifest.json").is_file():
+            return "share out the photos that it was written from (ssdprep split --force), then ssdprep tfrecord"
+        return f"ssdprep split {quoted(self.path)} --force"
 
 
 def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = untracked) -> Source:

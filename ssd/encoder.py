@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from ssd import boxes_tf, geometry
-from ssd.anchors import Clip, Pair, anchor_boxes, layer_anchor_boxes, linspace_scales
+from ssd.anchors import Clip, Pair, anchor_boxes, four_variances, layer_anchor_boxes, linspace_scales
 from ssd.matching import match, match_bipartite_greedy, match_multi
 
 Floats = NDArray[np.float64]
@@ -105,7 +105,6 @@ class SSDInputEncoder:
             {
                 "min_scale and max_scale must be 0 < min <= max": scales is not None or 0 < min_scale <= max_scale,
                 "scales must be greater than 0": scales is None or min(scales) > 0,
-                "variances must be four numbers greater than 0": len(variances) == 4 and min(variances) > 0,
                 "aspect ratios are missing": aspect_ratios_global or aspect_ratios_per_layer,
                 "matching_type must be multi or bipartite": matching_type in ("multi", "bipartite"),
                 "coords must be corners, minmax or centroids": coords in geometry.COORDS,
@@ -121,7 +120,7 @@ class SSDInputEncoder:
         if min(ratio for ratios in self.aspect_ratios for ratio in ratios) <= 0:
             raise ValueError("aspect ratios must be greater than 0")
         self.two_boxes_for_ar1, self.clip_boxes = two_boxes_for_ar1, clip_boxes
-        self.variances = np.array(variances, np.float64)
+        self.variances = np.array(four_variances(variances))
         self.matching_type, self.pos_iou_threshold, self.neg_iou_limit = matching_type, pos_iou_threshold, neg_iou_limit
         self.border_pixels, self.coords, self.normalize_coords = border_pixels, coords, normalize_coords
         layers = self.image_size, sizes, self.scales, self.aspect_ratios, two_boxes_for_ar1, steps, offsets, clip_boxes
@@ -131,13 +130,16 @@ class SSDInputEncoder:
         self._unit = np.ones(4) if in_pixels else np.array([img_width, img_height] * 2, np.float64)
         self._priors = anchor_boxes(*layers, not in_pixels, coords)
 
-    def __call__(self, ground_truth_labels: Sequence[ArrayLike]) -> Floats:
+    def __call__(
+        self, ground_truth_labels: Sequence[ArrayLike], diagnostics: bool = False
+    ) -> Floats | tuple[Floats, Floats]:
         """The targets of a batch: float64 (B, n_boxes, C + 12).
 
         ground_truth_labels: for each image (k, 5) rows [class, xmin, ymin, xmax, ymax] in pixels, class from 1; k may
         be 0. Columns: class one-hot, 0 first (all zero: neutral); four offsets, 0 without an object; four anchor
         coordinates; four variances. `DegenerateBoxError` for a box without width or height, `ValueError` for a class
-        that does not exist.
+        that does not exist. diagnostics: return a second array beside it, the same with offsets of 0, which decodes to
+        the anchors that answer for an object.
         """
         encoded = self.generate_encoding_template(len(ground_truth_labels))
         encoded[:, :, 0] = 1.0
@@ -152,7 +154,11 @@ class SSDInputEncoder:
             target[neutral, 0] = 0.0
             target[held, classes[owner[held]]] = 1.0
             target[held, -12:-8] = self._offsets(boxes[owner[held]], self._priors[held])
-        return encoded
+        if not diagnostics:
+            return encoded
+        matched = encoded.copy()
+        matched[:, :, -12:-8] = 0.0
+        return encoded, matched
 
     def generate_anchor_boxes_for_layer(
         self,

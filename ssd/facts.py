@@ -96,7 +96,7 @@ def group_rows(model: keras.Model) -> list[GroupRow]:
     for row in layer_rows(model):
         found.setdefault(_group_of(row.name), []).append(row)
     return [
-        GroupRow(name, _widest(rows), sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows))
+        GroupRow(name, _last_shape(rows), sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows))
         for name, rows in found.items()
         if any(row.parameters for row in rows)
     ]
@@ -109,7 +109,7 @@ def _group_of(name: str) -> str:
     return name
 
 
-def _widest(rows: Iterable[LayerRow]) -> tuple[int, ...]:
+def _last_shape(rows: Iterable[LayerRow]) -> tuple[int, ...]:
     """The output of the last layer with parameters."""
     return [row.shape for row in rows if row.parameters][-1]
 
@@ -149,7 +149,10 @@ class Summary(Report):
 
 def facts_of(config: Config, n_classes: int = 20) -> PresetFacts:
     """A preset's numbers, counted from the model that it stands for."""
-    model = build_detector(config, n_classes)
+    return _counted(build_detector(config, n_classes), config, n_classes)
+
+
+def _counted(model: keras.Model, config: Config, n_classes: int) -> PresetFacts:
     return PresetFacts(
         config.name,
         config.image_size,
@@ -167,5 +170,6 @@ def summary_of(name: str | None, n_classes: int = 20) -> Summary:
     if name is None:
         return Summary(tuple(facts_of(config, n_classes) for config in PRESETS.values()))
     config = preset(name)
-    model = with_anchors(build_detector(config, n_classes), config)
-    return Summary((facts_of(config, n_classes),), tuple(layer_rows(model)), tuple(group_rows(model)))
+    detector = build_detector(config, n_classes)
+    model = with_anchors(detector, config)
+    return Summary((_counted(detector, config, n_classes),), tuple(layer_rows(model)), tuple(group_rows(model)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras import layers, ops, regularizers
+from keras import layers, regularizers
 
 from ssd.config import Config, Extra, Scaling
-from ssd.layers import L2Normalization
+from ssd.layers import Flip, L2Normalization
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # of ImageNet's red, green and blue
 
@@ -17,7 +17,7 @@ def scaled(image: Any, scaling: Scaling) -> Any:
     """Pictures in 0..255, as the backbone was trained on them."""
     if scaling == "caffe":
         x = layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEAN], name="input_mean")(image)
-        return ops.flip(x, axis=-1)  # red, green, blue to blue, green, red
+        return Flip(name="to_bgr")(x)
     if scaling == "unit_in_two":
         x = layers.Rescaling(1.0, offset=-127.5, name="input_mean_norm")(image)
         return layers.Rescaling(1 / 127.5, name="input_scaler")(x)
@@ -108,7 +108,9 @@ def _depthwise(x: Any, kernel: int, stride: int, padding: str, name: str, config
 
 def _activated(x: Any, name: str, config: Config) -> Any:
     if config.batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        backbone = dict(config.backbone_options)  # what stands on it is normalised as it is
+        epsilon, momentum = backbone.get("bn_eps", 1e-3), backbone.get("bn_momentum", 0.99)
+        x = layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=f"{name}_bn")(x)
     return layers.ReLU(6.0 if config.activation == "relu6" else None, name=f"{name}_relu")(x)
 
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 from keras import layers
 
-from ssd.anchors import Clip, linspace_scales
+from ssd.anchors import Clip, four_variances, linspace_scales
 from ssd.config import Config
 from ssd.detector import backbone_layers, build_detector, load_imagenet, load_weights
 from ssd.layers import AnchorBoxes
-from ssd.presets import MOBILENET_V2_SSD_224, MOBILENET_V2_SSD_224_REPORT
+from ssd.presets import MOBILENET_V2_SSD_224, MOBILENET_V2_SSD_224_REPORT, REPORT_RATIOS
 
 GEOMETRIES = {"report": MOBILENET_V2_SSD_224_REPORT, "wide": MOBILENET_V2_SSD_224}
-REPORT_RATIOS = (1.0, 2.0, 3.0, 0.5, 0.33)
 
 
 def with_anchors(detector: keras.Model, config: Config, *, normalize_coords: bool = True) -> keras.Model:
@@ -68,7 +67,7 @@ def build_model(
     scales: Sequence[float] | None = None,
     two_boxes_for_ar1: bool = True,
     steps: Sequence[float] | None = None,
-    clip_boxes: Clip = False,
+    clip_boxes: Clip | None = None,
     variances: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
     normalize_coords: bool = True,
     geometry: Literal["report", "wide"] = "report",
@@ -80,18 +79,22 @@ def build_model(
     image_size: (height, width) or (height, width, 3) in pixels. n_classes: without background. l2_reg: weight
     decay of all new layers. Scales run evenly from min_scale to max_scale, which is the extra one, as the report's code
     has it, or are given: one for each of the six maps and one more, as shares of the shorter side. aspect_ratios: of
-    every map. steps, clip_boxes: see `ssd.anchors`; the report's code clips with "pixels". normalize_coords: anchors
-    as shares of the image's sides instead of pixels.
+    every map. steps, clip_boxes: see `ssd.anchors`; by default boxes are clipped as the geometry has it, "pixels" in
+    the report's code, not at all in "wide". normalize_coords: anchors as shares of the image's sides instead of pixels.
 
     geometry: "report" has the maps of the report's code, 3,836,924 parameters with 2 classes, and needs sides of 193
     pixels or more (`ValueError`); "wide" takes features from before the bottlenecks, as the papers on MobileNetV2 do.
     weights: "imagenet", a file, or None for random ones. freeze_backbone: only the new layers learn. Pictures go in as
     they are, 0..255, RGB.
     """
+    if geometry not in GEOMETRIES:
+        raise ValueError(f"geometry must be {' or '.join(GEOMETRIES)}, not {geometry!r}")
     base = GEOMETRIES[geometry]
     if geometry == "report" and min(image_size[:2]) < 193:
         raise ValueError(f"the report's maps need sides of 193 pixels or more, not {image_size}: geometry='wide'")
     maps = len(base.aspect_ratios)
+    if steps is not None and len(steps) != maps:
+        raise ValueError(f"{maps} maps need {maps} steps, not {len(steps)}")
     config = replace(
         base,
         image_size=(int(image_size[0]), int(image_size[1])),
@@ -99,8 +102,8 @@ def build_model(
         aspect_ratios=(tuple(float(ratio) for ratio in aspect_ratios),) * maps,
         two_boxes_for_ar1=two_boxes_for_ar1,
         steps=None if steps is None else tuple(steps),
-        clip=clip_boxes,
-        variances=_four(variances),
+        clip=base.clip if clip_boxes is None else clip_boxes,
+        variances=four_variances(variances),
         l2_reg=l2_reg,
     )
     detector = build_detector(config, n_classes)
@@ -116,12 +119,6 @@ def build_model(
 def predictor_sizes(model: keras.Model) -> list[tuple[int, int]]:
     """(rows, columns) of the maps of a model in the port's form: what `ssd.SSDInputEncoder` asks for."""
     return [layer.output.shape[1:3] for layer in model.layers if isinstance(layer, AnchorBoxes)]
-
-
-def _four(values: Sequence[float]) -> Any:
-    if len(values) != 4 or min(values) <= 0:
-        raise ValueError(f"variances must be four numbers greater than 0, not {values}")
-    return tuple(float(value) for value in values)
 
 
 def _scales(given: Sequence[float] | None, smallest: float, largest: float, maps: int) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The two layers that Keras lacks, under the names and with the arguments of the well-known Keras port."""
+"""The layers that Keras lacks; two of them under the names and with the arguments of the well-known Keras port."""
 
 from __future__ import annotations
 
@@ -9,8 +9,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from ssd.anchors import Clip, Pair, layer_anchor_boxes
+from ssd.anchors import Clip, Pair, box_shapes, four_variances, layer_anchor_boxes
 from ssd.geometry import Coords
+
+
+@keras.saving.register_keras_serializable("ssd")
+class Flip(keras.layers.Layer):
+    """The last axis reversed: red, green, blue to blue, green, red."""
+
+    def call(self, inputs: Any) -> Any:
+        """Any shape, as it came in."""
+        return ops.flip(inputs, axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """As the input."""
+        return input_shape
 
 
 @keras.saving.register_keras_serializable("ssd")
@@ -80,8 +93,6 @@ class AnchorBoxes(keras.layers.Layer):
         super().__init__(**kwargs)
         if this_scale <= 0 or next_scale <= 0:
             raise ValueError(f"scales must be greater than 0, not {this_scale} and {next_scale}")
-        if len(variances) != 4 or min(variances) <= 0:
-            raise ValueError(f"variances must be four numbers greater than 0, not {variances}")
         self.arguments: dict[str, Any] = {
             "img_height": img_height,
             "img_width": img_width,
@@ -92,7 +103,7 @@ class AnchorBoxes(keras.layers.Layer):
             "this_steps": this_steps,
             "this_offsets": this_offsets,
             "clip_boxes": clip_boxes,
-            "variances": list(variances),
+            "variances": list(four_variances(variances)),
             "coords": coords,
             "normalize_coords": normalize_coords,
         }
@@ -123,9 +134,9 @@ class AnchorBoxes(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """(B, rows, columns, boxes, 8)."""
-        ratios = self.arguments["aspect_ratios"]
-        boxes = len(ratios) + bool(self.arguments["two_boxes_for_ar1"] and 1 in ratios)
-        return (*input_shape[:3], boxes, 8)
+        a = self.arguments
+        shapes = box_shapes(1.0, a["this_scale"], a["next_scale"], a["aspect_ratios"], a["two_boxes_for_ar1"])
+        return (*input_shape[:3], len(shapes), 8)
 
     def get_config(self) -> dict[str, Any]:
         """All of the constructor's arguments: a layer read back makes the same boxes."""

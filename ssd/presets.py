@@ -14,6 +14,7 @@ __all__ = ["PRESETS", "Config", "preset", "table"]
 
 PORT_RATIOS = (1.0, 2.0, 1 / 2)  # in the order of Caffe's SSD and of the Keras port
 PAPER_RATIOS = (*PORT_RATIOS, 3.0, 1 / 3)
+REPORT_RATIOS = (1.0, 2.0, 3.0, 0.5, 0.33)  # as the code behind document 004's report writes them
 VOC_SCALES = (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05)  # of SSD300 on Pascal VOC
 EVEN_SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)  # of the MobileNet detectors
 WIDE_EXTRAS = (Extra(256, 512), Extra(128, 256), Extra(128, 256), Extra(64, 128))
@@ -62,7 +63,7 @@ MOBILENET_V2_SSD_224_REPORT = Config(
         Extra(128, 256, kernel=2, stride=1, padding="valid"),
     ),
     scales=tuple(0.2 + 0.7 * k / 6 for k in range(7)),  # the largest is the extra scale: the last map stays below it
-    aspect_ratios=((1.0, 2.0, 3.0, 0.5, 0.33),) * 6,
+    aspect_ratios=(REPORT_RATIOS,) * 6,
     variances=(1.0, 1.0, 1.0, 1.0),
     clip="pixels",
     activation="relu",
@@ -137,9 +138,10 @@ SSDLITE_MOBILENET_V2_320 = Config(
     extras=WIDE_EXTRAS,
     scales=EVEN_SCALES,
     aspect_ratios=(PAPER_RATIOS,) * 6,
+    clip="sides",
     separable=True,
     batch_norm=True,
-    source="Sandler et al. 2018, section 6.2; boxes of torchvision",
+    source="Sandler et al. 2018, section 6.2; boxes of torchvision's ssdlite320",
 )
 
 VGG16_SSD300 = Config(

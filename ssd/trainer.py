@@ -125,7 +125,7 @@ def _require_boxes(source: Source, **parts: Sequence[Example]) -> None:
         if not any(len(example.ids) for example in examples):
             raise SsdprepError(
                 f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured",
-                f"label more photos, or share them out anew: ssdprep split {source.path} --force",
+                f"label more photos, or share them out anew: {source.shared_out_anew}",
             )
 
 

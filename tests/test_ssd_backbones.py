@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ssd import mobilenet_v1, mobilenet_v2, vgg16
+from ssd.backbones.vgg16 import features as vgg16_features
 from ssd.detector import copy_weights
 from ssd.facts import multiply_adds, parameters
 
@@ -176,6 +177,19 @@ def test_vgg16_carries_the_names_of_keras_applications() -> None:
     one, two = (model(picture(64, 64)).numpy() for model in before)
     assert np.array_equal(one, two)
     assert {layer.name for layer in published.layers if layer.weights} <= {layer.name for layer in ours.layers}
+
+
+@pytest.mark.parametrize("build", [mobilenet_v1, mobilenet_v2])
+def test_a_padding_that_is_not(build) -> None:
+    with pytest.raises(ValueError, match="keras, same, symmetric, not 'smae'"):
+        build(padding="smae")
+
+
+def test_other_wrong_arguments_of_the_backbones() -> None:
+    with pytest.raises(ValueError, match="dense, conv or None"):
+        mobilenet_v2(classifier="convolution")
+    with pytest.raises(ValueError, match="one width"):
+        vgg16_features(keras.Input((64, 64, 3)), 0.5)
 
 
 def test_vgg16_maps() -> None:

@@ -15,9 +15,10 @@ from conftest import run
 import ssd
 import ssdprep
 from ssd import AnchorBoxes, L2Normalization, SSDInputEncoder, SSDLoss, build_model, decode_detections
+from ssd.detector import anchors_of, build_detector
 from ssd.facts import parameters
-from ssd.keras_port import predictor_sizes, with_anchors
-from ssd.presets import PRESETS, preset
+from ssd.keras_port import GEOMETRIES, predictor_sizes, with_anchors
+from ssd.presets import preset
 from ssd.run import Run
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError
@@ -107,9 +108,26 @@ def test_scales_run_as_in_the_ports_code() -> None:
     np.testing.assert_allclose(said[0, -8:], [4, 4, 44.8, 44.8, 1, 1, 1, 1], rtol=1e-6)  # pixels
 
 
-@pytest.mark.parametrize("wrong", [{"variances": (1, 1, 1)}, {"scales": (0.1, 0.2)}, {"image_size": (192, 224)}])
-def test_wrong_arguments_of_build_model(wrong: dict) -> None:
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_boxes_are_clipped_as_the_geometry_has_it(geometry: str) -> None:
+    config = GEOMETRIES[geometry]
+    model = build_model((224, 224), 2, scales=config.scales, aspect_ratios=config.aspect_ratios[0], geometry=geometry)
+    said = model(np.zeros((1, 224, 224, 3), np.float32)).numpy()[0, :, -8:-4]
+    np.testing.assert_allclose(said, anchors_of(build_detector(config, 2), config), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"variances": (1, 1, 1)}, "four numbers"),
+        ({"scales": (0.1, 0.2)}, "7 scales"),
+        ({"steps": (8, 16)}, "6 steps, not 2"),
+        ({"geometry": "x"}, "report or wide, not 'x'"),
+        ({"image_size": (192, 224)}, "193 pixels"),
+    ],
+)
+def test_wrong_arguments_of_build_model(wrong: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
         build_model(**{"image_size": (224, 224), "n_classes": 1, **wrong})
 
 
@@ -161,6 +179,12 @@ def test_anchors_boxes_keep_every_argument() -> None:
     assert np.array_equal(layer(inputs), read(inputs))
     assert layer(inputs).shape == layer.compute_output_shape((2, 3, 4, 7)) == (2, 3, 4, 3, 8)
     assert set(ANCHORS) == set(inspect.signature(AnchorBoxes).parameters) - {"kwargs"}
+
+
+def test_two_squares_have_two_geometric_means() -> None:
+    layer = AnchorBoxes(**{**ANCHORS, "aspect_ratios": [1, 1]})
+    inputs = np.zeros((2, 3, 4, 7), np.float32)
+    assert layer.compute_output_shape(inputs.shape) == layer(inputs).shape == (2, 3, 4, 4, 8)
 
 
 def test_anchor_boxes_are_those_of_the_encoder() -> None:
@@ -284,10 +308,12 @@ def test_document_004_from_photos_to_detections(photos, encoder) -> None:
 
 
 def test_public_names() -> None:
-    """What a user of the port looks for; each loads."""
+    """What a user of the port looks for; and every name that is told of loads."""
     from_ssd = """convert_coordinates intersection_area iou match_bipartite_greedy match_multi SSDInputEncoder
         AnchorBoxes L2Normalization SSDLoss build_model decode_detections decode_detections_fast mobilenet_v1
         mobilenet_v2 vgg16 presets voc_average_precision coco_average_precision data_generator image_batch_generator"""
     assert set(from_ssd.split()) <= set(ssd.__all__)
     assert {"read_csv", "xml_to_csv", "image_augmentation"} <= set(ssdprep.__all__)
-    assert set(ssd.presets.PRESETS) == set(PRESETS)
+    for package in (ssd, ssdprep):
+        for name in package.__all__:
+            assert getattr(package, name) is not None, name

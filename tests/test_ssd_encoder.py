@@ -47,6 +47,22 @@ def test_targets_are_those_of_the_port(name: str) -> None:
         np.testing.assert_allclose(offsets, wanted, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["small_centroids_norm", "small_corners_abs"])
+def test_diagnostics_are_the_anchors_that_answer(name: str) -> None:
+    case, encoder = CASES[name], encoder_of(name)
+    encoded, matched = encoder(case["ground_truth"], diagnostics=True)
+    np.testing.assert_array_equal(encoded, encoder(case["ground_truth"]))
+    np.testing.assert_array_equal(
+        np.delete(matched, range(-12, -8), axis=2), np.delete(encoded, range(-12, -8), axis=2)
+    )
+    corners = decode_boxes(matched[..., -12:-8], matched[..., -8:-4], matched[..., -4:], encoder.coords)
+    anchors = encoded[..., -8:-4]
+    if encoder.coords != "corners":
+        anchors = convert_coordinates(anchors, 0, f"{encoder.coords}2corners")
+    np.testing.assert_allclose(corners, anchors, rtol=0, atol=1e-12)
+    assert (encoded[..., -12:-8] != 0).any()
+
+
 @pytest.mark.parametrize("name", sorted(set(CASES) - {"small_corners_abs", "small_bipartite"}))
 def test_tensor_targets_are_the_dense_ones(name: str) -> None:
     """Where several anchors overlap an object equally, rounding to float32 decides which is its own: left out here."""

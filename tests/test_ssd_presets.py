@@ -93,13 +93,37 @@ def test_ssdlite_at_300_is_the_papers_43_million() -> None:
         ("vgg16_ssd300", "ssd300_priors", "voc_unclipped"),
         ("mobilenet_v1_ssd_300", "preset_priors", "chuanqi300_1917"),
         ("mobilenet_v2_ssd_300", "preset_priors", "chuanqi300_1917"),
-        ("ssdlite_mobilenet_v2_320", "preset_priors", "ssdlite320_torchvision_3234_unclipped"),
     ],
 )
 def test_anchors(name: str, file: str, key: str) -> None:
     config = preset(name)
     got = anchors_of(build_detector(config, 1), config)
     np.testing.assert_allclose(got, np.load(GOLDEN / f"{file}.npz")[key], rtol=0, atol=1e-9)
+
+
+def test_ssdlite_has_the_boxes_of_torchvision() -> None:
+    """It limits their sides to the image's, not where they lie."""
+    config = preset("ssdlite_mobilenet_v2_320")
+    wanted = np.load(GOLDEN / "preset_priors.npz")["ssdlite320_torchvision_3234_unclipped"]
+    assert (wanted[:, 2:] > 1).any()
+    wanted[:, 2:] = np.minimum(wanted[:, 2:], 1)
+    got = anchors_of(build_detector(config, 1), config)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-9)
+
+
+def test_every_normalisation_of_document_001s_detector_is_as_it_prints_them() -> None:
+    """Its eps and momentum, which are not those of Keras, in the stages on the backbone too."""
+    model = build_detector(preset("mobilenet_v2_ssd_300"), 1)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert any(layer.name.startswith("extra") for layer in norms)
+    assert {(layer.epsilon, layer.momentum) for layer in norms} == {(1e-5, 0.9)}
+
+
+def test_two_squares_in_a_cell_have_two_geometric_means() -> None:
+    config = replace(preset("mobilenet_v2_035_ssd_224"), aspect_ratios=((1.0, 1.0),) * 6)
+    model = build_detector(config, 1)
+    assert config.boxes_per_cell == (4,) * 6
+    assert model.output["offsets"].shape[1] == len(anchors_of(model, config))
 
 
 def test_the_reports_scales_are_the_ports() -> None:

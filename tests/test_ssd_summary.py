@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from conftest import run
 
 from ssd.presets import PRESETS
@@ -52,6 +53,16 @@ def test_document_002s_groups():
     assert len(groups) == 23
     assert sum(groups.values()) == 26_285_486
     assert groups["classes_2"] == 1_161_342
+
+
+@pytest.mark.parametrize("name", ["vgg16_ssd300", "mobilenet_v1_ssd_300x480"])
+def test_every_layer_takes_its_input_from_a_row(name):
+    done = run("ssd.summary", name, "--json")
+    assert done.code == 0, done.err
+    layers = done.json["layers"]
+    inbound = {other for layer in layers for other in layer["inbound"]}
+    assert inbound <= {layer["name"] for layer in layers}
+    assert ("to_bgr" in inbound) == name.startswith("vgg")
 
 
 def test_a_preset_that_is_not():

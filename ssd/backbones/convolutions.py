@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from keras import layers
 
@@ -39,6 +39,12 @@ def depthwise_norm(
     """A 3x3 depthwise convolution and its batch normalisation; ``names`` are theirs."""
     x = layers.DepthwiseConv2D(3, stride, padding, use_bias=bias, name=names[0])(x)
     return layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=names[1])(x)
+
+
+def check_padding(padding: Padding) -> None:
+    """`ValueError` for a padding that there is not."""
+    if padding not in get_args(Padding):
+        raise ValueError(f"padding must be {', '.join(get_args(Padding))}, not {padding!r}")
 
 
 def scaled_shape(input_shape: tuple[int, int, int], rho: float) -> tuple[int, int, int]:

@@ -1,4 +1,7 @@
-"""MobileNet (Howard et al. 2017, table 1), name for name as keras.applications has it, and as documents 000, 003 do."""
+"""MobileNet (Howard et al. 2017, table 1), weight for weight and name for name as keras.applications has it.
+
+Options make it the network of document 000 or of document 003.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from ssd.backbones.convolutions import Padding, conv_norm, depthwise_norm, scaled_shape
+from ssd.backbones.convolutions import Padding, check_padding, conv_norm, depthwise_norm, scaled_shape
 
 PUBLISHED = "MobileNet"  # its name in keras.applications
 
@@ -60,6 +63,7 @@ def features(
     down. "symmetric": one pixel all round, as Caffe and PyTorch do: the sizes of "same", sampled a pixel earlier where
     sides are even. On even sides "same" and "keras" are the same.
     """
+    check_padding(padding)
     x = _padded(image, 2, padding, "conv1_pad") if padding == "symmetric" else image
     how = "valid" if padding == "symmetric" else "same"
     stem = int(32 * alpha) if scale_stem else 32

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al. 2018, table 2), layer for layer and name for name as keras.applications has it.
+"""MobileNetV2 (Sandler et al. 2018, table 2), weight for weight and name for name as keras.applications has it.
 
 Options make it the network of document 001 (Gluon's layout) or of document 003.
 """
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from ssd.backbones.convolutions import Padding, conv_norm, depthwise_norm, scaled_shape
+from ssd.backbones.convolutions import Padding, check_padding, conv_norm, depthwise_norm, scaled_shape
 
 PUBLISHED = "MobileNetV2"  # its name in keras.applications
 
@@ -45,6 +45,8 @@ def mobilenet_v2(
     ``expand_first=True, padding="symmetric", bn_eps=1e-5, bn_momentum=0.9`` is the network of document 001;
     ``divisor=1`` that of document 003, whose channels are cut to whole numbers instead of rounded to eights.
     """
+    if classifier not in ("dense", "conv", None):
+        raise ValueError(f"classifier must be dense, conv or None, not {classifier!r}")
     image = keras.Input(scaled_shape(input_shape, rho))
     x = features(
         image, alpha, expansion=expansion, divisor=divisor, expand_first=expand_first, padding=padding, bn_eps=bn_eps,
@@ -77,6 +79,7 @@ def features(
     own; "symmetric" puts one pixel all round, as Gluon and PyTorch do, which gives the same sizes but on even sides
     samples a pixel earlier: weights move between them at a loss.
     """
+    check_padding(padding)
     norm = {"epsilon": bn_eps, "momentum": bn_momentum}
     block_of = partial(_inverted_residual, padding=padding, norm=norm)
     x = _conv_norm_relu(

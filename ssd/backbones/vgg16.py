@@ -26,19 +26,21 @@ def vgg16(input_shape: tuple[int, int, int] = (300, 300, 3)) -> keras.Model:
 
 
 def features(image: Any, alpha: float = 1.0) -> Any:
-    """An image tensor (B, H, W, 3) to ``fc7``, a 16th of its sides; ``alpha`` multiplies the channels.
+    """An image tensor (B, H, W, 3) to ``fc7``, a 16th of its sides; it has one width, so alpha is 1.
 
     Pools round sizes up ("same" is Caffe's ceil mode): 300, 150, 75, 38, 19. The fifth keeps the size; ``fc6`` looks
     wider instead, with dilation 6.
     """
+    if alpha != 1:
+        raise ValueError(f"VGG-16 has one width: alpha must be 1, not {alpha}")
     x = image
     for block, (channels, convolutions) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
-            x = _conv(x, int(channels * alpha), 3, f"block{block}_conv{number}")
+            x = _conv(x, channels, 3, f"block{block}_conv{number}")
         pool, stride = (2, 2) if block < 5 else (3, 1)
         x = layers.MaxPooling2D(pool, stride, "same", name=f"block{block}_pool")(x)
-    x = _conv(x, int(1024 * alpha), 3, "fc6", dilation=6)
-    return _conv(x, int(1024 * alpha), 1, "fc7")
+    x = _conv(x, 1024, 3, "fc6", dilation=6)
+    return _conv(x, 1024, 1, "fc7")
 
 
 def _conv(x: Any, channels: int, kernel: int, name: str, dilation: int = 1) -> Any:

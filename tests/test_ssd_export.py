@@ -16,6 +16,8 @@ import pytest
 from conftest import REPOSITORY, run
 from PIL import Image
 
+from ssd.geometry import iou
+
 pytest.importorskip("tf2onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
@@ -162,11 +164,17 @@ def test_the_script_finds_what_predict_finds(trained, exports, sample, tmp_path,
     assert sum(map(len, wanted.values())) > len(tags)
     plain = tags[1].name
     for photo, objects in wanted.items():
-        scores, pixels = (1e-4, 0.02) if photo == plain else (0.02, 3)
-        assert [o["name"] for o in found[photo]] == [o["name"] for o in objects]
-        for one, two in zip(objects, found[photo], strict=True):
-            assert two["score"] == pytest.approx(one["score"], abs=scores)
-            assert two["box"] == pytest.approx([one[k] for k in ("xmin", "ymin", "xmax", "ymax")], abs=pixels)
+        ours_there, theirs_there = ([o["name"] for o in side] for side in (objects, found[photo]))
+        corners = np.array([[o[k] for k in ("xmin", "ymin", "xmax", "ymax")] for o in objects]).reshape(-1, 4)
+        boxes = np.array([o["box"] for o in found[photo]]).reshape(-1, 4)
+        if photo == plain:
+            assert ours_there == theirs_there
+            assert np.abs(corners - boxes).max(initial=0) < 0.02
+            assert [o["score"] for o in found[photo]] == pytest.approx([o["score"] for o in objects], abs=1e-4)
+        else:
+            alike = iou(corners, boxes, "corners") > 0.8
+            alike &= np.array(ours_there)[:, None] == np.array(theirs_there)
+            assert alike.any(axis=1).mean() > 0.8
         assert (tmp_path / "found" / photo).stat().st_size > 1000
 
 

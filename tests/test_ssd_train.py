@@ -202,6 +202,24 @@ def test_nothing_can_be_measured_without_boxes(photos, trained, tmp_path):
     assert "try: " in done.err
 
 
+def test_a_part_without_boxes_can_be_cured_as_it_says(photos, tmp_path):
+    """Of photos by a command that can be pasted; records cannot be split, the photos they came from can."""
+    bare = relabelled(photos, tmp_path / "my photos", lambda text: re.sub(r"(?s)\s*<object>.*</object>", "", text))
+    (split,) = bare.rglob("val.txt")
+    for name in split.read_text().split():
+        shutil.copy2(photos / f"{Path(name).stem}.xml", bare)  # val has boxes
+    written = tmp_path / "my records"
+    assert run("ssdprep", "tfrecord", bare, "--out", written).code in (0, 1)
+    cures = {}
+    for data in (bare, written):
+        done = run("ssd.train", data, *SIDE, "--out", tmp_path / "run")
+        assert done.code == 2
+        assert "no photo of the train part" in done.err
+        cures[data] = " ".join(done.err.split())
+    assert f"ssdprep split '{bare}' --force" in cures[bare]
+    assert str(written) not in cures[written].partition("try: ")[2]
+
+
 def test_paths_that_do_not_exist(photos, trained, tmp_path):
     done = run("ssd.predict", trained, "nosuch.jpg", cwd=tmp_path)
     assert done.code == 2

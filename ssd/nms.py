@@ -83,7 +83,8 @@ def _survivors(corners: Floats, groups: Ints, threshold: float, limit: int | Non
     """
     pairs = _pairs(groups)
     if pairs is not None:
-        overlaps = _overlap(*(corners.T[:, side] for side in pairs), threshold, width)
+        edges = np.ascontiguousarray(corners.T)
+        overlaps = _overlap(*(edges.take(side, axis=1) for side in pairs), threshold, width)
         kept = np.flatnonzero(_left_of_pairs(pairs, overlaps, len(corners)))
         return kept if limit is None else kept[:limit]
     kept = np.zeros(0, np.int64)

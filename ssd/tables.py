@@ -58,7 +58,9 @@ def prediction_report(report: Predictions) -> Iterator[RenderableType]:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True, overflow="fold")  # a path that was cut short names nothing
+    table.add_column(overflow="fold")  # a path that was cut short names nothing
+    table.add_column(min_width=16)
+    table.add_column(no_wrap=True)
     for photo in report.photos:
         counts = Counter(thing.name for thing in photo.objects)
         found = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))

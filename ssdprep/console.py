@@ -21,6 +21,7 @@ quiet = False
 debug = False
 as_json = False
 _PLACES = 6  # of one finding on a terminal, before the rest is only counted; a pipe and --json get all
+_PIPE = 10_000  # columns
 _KINDS = 20  # of findings on a terminal, likewise
 _COLOUR = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
@@ -49,8 +50,9 @@ def _terminal(stream: TextIO) -> Console:
         def on_broken_pipe(self) -> None:
             raise  # rich would leave with exit code 1; `run` knows better
 
-    # No markup, no emoji: a class may be called [red]apple, a folder :new:.
-    return Terminal(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
+    # No markup, no emoji: a class may be called [red]apple, a folder :new:. A pipe has no width to squeeze tables into.
+    width = None if stream.isatty() else _PIPE
+    return Terminal(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=width is not None, width=width)
 
 
 def say(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -148,7 +149,7 @@ class Dataset:
         return frozenset(finding.path for finding in errors if finding.code.startswith("IMG"))
 
 
-class Report:
+class Report(ABC):
     """What a verb's library function answers: base of the frozen values that hold a verb's counts and its findings."""
 
     findings: tuple[Finding, ...]
@@ -158,9 +159,9 @@ class Report:
         """1 when a finding is an error: something needs the user. Warnings are 0."""
         return int(any(finding.severity is Severity.ERROR for finding in self.findings))
 
+    @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types."""
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types."""

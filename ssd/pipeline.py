@@ -6,21 +6,31 @@ already), TensorFlow decodes those, and one resampling brings them to the networ
 
 from __future__ import annotations
 
+import json
+import re
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from ssd.augmentation import Augmentation, augment, sample
 from ssd.encoder import encode_targets
 from ssd.presets import Config
+from ssd.sampling import Order, repeat_factors
 from ssdprep import images
+from ssdprep.derived import damage
+from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap
-from ssdprep.record import Record
+from ssdprep.record import Record, SsdprepError
 
+_FAULT = "a photo cannot be read: "  # begins the text that `faults_named` looks for
 WHOLE = tf.constant([0.0, 0.0, 1.0, 1.0])
 CACHED = 2**31  # bytes of decoded pictures that are kept in memory; beyond, photos are decoded again in each epoch
 
@@ -56,10 +66,13 @@ class Example:
 
 def read_record(shard: Path, offset: int) -> tf.train.Example:
     """The record that begins at ``offset`` of a TFRecord file: eight bytes of length, four of checksum, the message."""
-    with shard.open("rb") as file:
-        file.seek(offset)
-        (length,) = struct.unpack("<Q4x", file.read(12))
-        return tf.train.Example.FromString(file.read(length))
+    try:
+        with shard.open("rb") as file:
+            file.seek(offset)
+            (length,) = struct.unpack("<Q4x", file.read(12))
+            return tf.train.Example.FromString(file.read(length))
+    except (struct.error, DecodeError) as error:
+        raise SsdprepError(f"{shard} is damaged at byte {offset:,}", "write it again with ssdprep tfrecord") from error
 
 
 def example_of(record: Record, labels: LabelMap) -> Example:
@@ -99,53 +112,125 @@ def training_batches(
     batch: int,
     seed: int,
     how: Augmentation,
+    balance: float = 0.0,
+    first: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    cached: int = CACHED,
+    workers: int = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
-    """An endless stream of ``(images, (class_index, offsets))`` for training, the same for the same seed.
+    """An endless stream of ``(images, (class_index, offsets))`` for training.
 
     images: (B, h, w, 3) float32 in 0..255; class_index: (B, n_boxes) int32, 0 background, -1 neutral; offsets:
-    (B, n_boxes, 4) float32. Photos are shrunk once to twice the input, kept in memory while they fit, reshuffled in
-    each epoch.
+    (B, n_boxes, 4) float32. Element n, its photo and every draw, depends on ``seed`` and n alone: the stream is the
+    same with any number of ``workers`` (threads), and ``first`` begins it at any step. ``shard`` (i, k) takes elements
+    i, i + k ... of each batch: k workers together see one stream. ``balance``: see `ssd.sampling.repeat_factors`.
+    Photos are shrunk once to twice the input; ``cached`` bytes of them are kept, the others are decoded again each
+    time. A photo that cannot be read raises in the consumer: see `faults_named`.
     """
-    photos = _photos(examples, longest=2 * max(config.image_size))
-    if sum(_shrunk_bytes(e, 2 * max(config.image_size)) for e in examples) <= CACHED:
-        photos = photos.cache()
-    photos = photos.shuffle(min(len(examples), 4096), seed=seed).repeat()
-    numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(dtype=tf.int32), photos)
+    order = _order(examples, batch, seed, balance)
+    pictures = _Pictures(examples, longest=2 * max(config.image_size), cached=cached)
+    index, count = shard
+    if not 0 <= index < count <= batch:
+        raise ValueError(f"shard {index} of {count} cannot share batches of {batch}")
     priors = tf.constant(anchors, tf.float32)
 
-    def draw(number: tf.Tensor, photo: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+    def draw(number: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        photo = pictures.read(number, lambda n: order.photo(int(n)))
         picture, boxes, ids = augment(*photo, tf.stack([seed, number]), config.image_size, how)
         return picture, encode_targets(
             boxes, ids, priors, variances=config.variances, pos_iou=config.pos_iou, neg_iou=config.neg_iou
         )
 
-    drawn = numbered.map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return drawn.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    steps = tf.data.Dataset.range(first, tf.int64.max // batch)
+    numbers = steps.flat_map(lambda step: tf.data.Dataset.range(step * batch + index, (step + 1) * batch, count))
+    drawn = numbers.map(draw, num_parallel_calls=workers, deterministic=True)
+    return drawn.batch(len(range(index, batch, count)), drop_remainder=True).prefetch(2)
 
 
-def evaluation_batches(examples: Sequence[Example], size: tuple[int, int], *, batch: int) -> tf.data.Dataset:
-    """The photos at the network's input, in order, none left out: (<= batch, h, w, 3) float32 in 0..255."""
-    inputs = _photos(examples).map(lambda image, *_: to_input(image, size), num_parallel_calls=tf.data.AUTOTUNE)
-    return inputs.batch(batch).prefetch(tf.data.AUTOTUNE)
+def batch_examples(
+    examples: Sequence[Example], step: int, *, batch: int, seed: int, balance: float = 0.0
+) -> list[Example]:
+    """What step 0, 1 ... of `training_batches` shows, in the batch's order; element b is draw ``step * batch + b``."""
+    return [examples[i] for i in _order(examples, batch, seed, balance).photos(step)]
 
 
-def _photos(examples: Sequence[Example], longest: int | None = None) -> tf.data.Dataset:
-    """Decoded photos with their labels: uint8 (H, W, 3), (N, 4), (N,)."""
+def _order(examples: Sequence[Example], batch: int, seed: int, balance: float) -> Order:
+    return Order(repeat_factors([example.ids for example in examples], balance), batch, seed)
 
-    def bytes_of(index: np.ndarray) -> bytes:
-        return examples[int(index)].encoded()
 
-    def labels_of(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return examples[int(index)].boxes, examples[int(index)].ids
+def evaluation_batches(examples: Sequence[Example], size: tuple[int, int], *, batch: int) -> Iterator[tf.Tensor]:
+    """The photos at the network's input, in order, none left out: (<= batch, h, w, 3) float32 in 0..255.
 
-    def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = decode(tf.ensure_shape(tf.numpy_function(bytes_of, [index], tf.string), ()))
-        boxes, ids = tf.numpy_function(labels_of, [index], (tf.float32, tf.int32))
-        shrunk = _shrink(image, longest) if longest else image
-        return shrunk, tf.ensure_shape(boxes, (None, 4)), tf.ensure_shape(ids, (None,))
-
+    Raises `SsdprepError` for a photo that cannot be read.
+    """
+    pictures = _Pictures(examples)
     indices = tf.data.Dataset.range(len(examples))
-    return indices.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    inputs = indices.map(lambda i: to_input(pictures.read(i)[0], size), num_parallel_calls=tf.data.AUTOTUNE)
+    with faults_named():
+        yield from inputs.batch(batch).prefetch(2)
+
+
+@contextmanager
+def faults_named() -> Iterator[None]:
+    """Within the block a photo that cannot be read raises the `SsdprepError` that names it.
+
+    From where photos are read to where batches are used TensorFlow carries an error's text and nothing else.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if found := re.search(f"{_FAULT}(.*)", error.message):
+            raise SsdprepError(*json.loads(found[1])) from error
+        raise
+
+
+class _Pictures:
+    """Decoded photos by their place in ``examples``, with their labels; the first that fit are kept in memory."""
+
+    def __init__(self, examples: Sequence[Example], longest: int | None = None, cached: int = 0) -> None:
+        self._examples, self._longest, self._left = examples, longest, cached
+        self._kept: dict[int, np.ndarray] = {}
+        self._room = threading.Lock()
+
+    def read(self, number: tf.Tensor, place: Callable[[Any], int] = int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Of an element of a data set: uint8 (H, W, 3), boxes (N, 4), ids (N,)."""
+
+        def read(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            index = place(number)
+            example = self._examples[index]
+            return self._picture(index, example), example.boxes, example.ids
+
+        image, boxes, ids = tf.numpy_function(read, [number], (tf.uint8, tf.float32, tf.int32))
+        return (
+            tf.ensure_shape(image, (None, None, 3)),
+            tf.ensure_shape(boxes, (None, 4)),
+            tf.ensure_shape(ids, (None,)),
+        )
+
+    def _picture(self, index: int, example: Example) -> np.ndarray:
+        if index in self._kept:
+            return self._kept[index]
+        image = _decoded(example)
+        picture = (_shrink(image, self._longest) if self._longest else image).numpy()
+        with self._room:
+            if index not in self._kept and picture.nbytes <= self._left:
+                self._left -= picture.nbytes
+                self._kept[index] = picture
+        return picture
+
+
+def _decoded(example: Example) -> tf.Tensor:
+    """The photo; where it cannot be read, an error whose text `faults_named` understands."""
+    try:
+        return decode(example.encoded())
+    except (ImageFault, OSError) as error:
+        finding = damage(Path(example.source), error)
+        cause, told = error, (f"{finding.path}: {finding.message}", finding.remedy)
+    except tf.errors.OpError as error:
+        cause, told = error, (f"{example.source}: cannot be decoded: {error.message}", "copy it from its source again")
+    except SsdprepError as error:
+        cause, told = error, (error.message, error.remedy)
+    raise RuntimeError(_FAULT + json.dumps(told)) from cause
 
 
 def _shrink(image: tf.Tensor, longest: int) -> tf.Tensor:
@@ -159,9 +244,3 @@ def _shrink(image: tf.Tensor, longest: int) -> tf.Tensor:
         return tf.cast(tf.round(tf.clip_by_value(small, 0.0, 255.0)), tf.uint8)
 
     return tf.cond(scale < 1.0, shrunk, lambda: image)
-
-
-def _shrunk_bytes(example: Example, longest: int) -> float:
-    height, width = example.size
-    scale = min(1.0, longest / max(height, width))
-    return 3 * height * width * scale * scale

@@ -25,6 +25,7 @@ class Recipe:
     clip_norm: float = 10.0
     averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
     first_free_block: int = 3  # pretrained blocks before it stay frozen
+    balance: float = 0.0  # how strongly photos of rare classes are preferred, 0..1: `ssd.sampling.repeat_factors`
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 

@@ -38,6 +38,14 @@ def train(
     flip_v: Annotated[
         bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")
     ] = False,
+    balance: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much more often photos of rare classes come: 0.5 by the root of their rarity, 1 fully.",
+        ),
+    ] = 0.0,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="RUN", help="A new folder.", show_default="runs/NAME-OF-DATA"),
@@ -62,7 +70,7 @@ def train(
     from ssd.tables import train_report
     from ssd.trainer import Recipe, train_folder
 
-    recipe = Recipe(epochs=epochs, batch=batch, rate=rate)
+    recipe = Recipe(epochs=epochs, batch=batch, rate=rate, balance=balance)
     if flip_v:
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))
     report = train_folder(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,9 +18,10 @@ from ssd.history import Epoch, best_of
 from ssd.learner import Learner
 from ssd.messages import HEADER, introduced, left_out
 from ssd.pictures import curves, sheet
-from ssd.pipeline import Example, training_batches
+from ssd.pipeline import Example, faults_named, training_batches
 from ssd.presets import preset
 from ssd.run import Run
+from ssd.sampling import steps_per_epoch
 from ssd.stages import Recipe, freeze, optimizer, stages
 from ssdprep import __version__
 from ssdprep.derived import merged
@@ -158,7 +158,7 @@ def train(
     """
     pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
     keep = KeepBest(run, validation, recipe, out, facts or {}, say)
-    steps = max(1, math.ceil(len(training) / recipe.batch))
+    steps = steps_per_epoch(len(training), recipe.batch)
     begun = 0
     for number, (stage, epochs) in enumerate(stages(recipe, pretrained)):
         freeze(run.model, stage, pretrained, recipe)
@@ -172,16 +172,18 @@ def train(
             batch=recipe.batch,
             seed=seed + 1_000_003 * number,
             how=recipe.augmentation,
+            balance=recipe.balance,
         )
         keep.stage = stage
-        learner.fit(
-            batches,
-            steps_per_epoch=steps,
-            initial_epoch=begun,
-            epochs=begun + epochs,
-            callbacks=[*callbacks, keep],  # bars close before the epoch is told
-            verbose=0,
-            shuffle=False,  # the stream is shuffled already
-        )
+        with faults_named():
+            learner.fit(
+                batches,
+                steps_per_epoch=steps,
+                initial_epoch=begun,
+                epochs=begun + epochs,
+                callbacks=[*callbacks, keep],  # bars close before the epoch is told
+                verbose=0,
+                shuffle=False,  # the stream is shuffled already
+            )
         begun += epochs
     return keep.history

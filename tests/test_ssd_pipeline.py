@@ -1,0 +1,159 @@
+"""The input of training: which photos a step shows, the same bytes however it is read, faults that name their photo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssd.anchors import anchor_boxes
+from ssd.augmentation import Augmentation
+from ssd.pipeline import Example, batch_examples, evaluation_batches, faults_named, training_batches
+from ssd.presets import preset
+from ssd.sampling import Order, repeat_factors, steps_per_epoch
+from ssdprep.images import encode_jpeg
+from ssdprep.record import SsdprepError
+
+SMALL = replace(preset("mobilenet_v2_035_ssd_224"), image_size=(64, 64))
+ANCHORS = anchor_boxes(
+    SMALL.image_size, [(8, 8), (4, 4), (2, 2), (1, 1), (1, 1), (1, 1)], SMALL.scales, SMALL.aspect_ratios
+).reshape(-1, 4)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory) -> list[Example]:
+    """Ten noisy photos, each brighter than the last, with none, one or two boxes, of several sizes."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    made = []
+    for i in range(10):
+        size = (90 + 20 * i, 200 - 10 * i)
+        path = folder / f"{i}.jpg"
+        path.write_bytes(encode_jpeg(rng.integers(20 * i, 20 * i + 60, (*size, 3), np.uint8)))
+        boxes = np.array([[0.2, 0.2, 0.7, 0.8], [0.5, 0.1, 0.9, 0.6]], np.float32)[: i % 3]
+        made.append(Example(str(path), size, boxes, np.arange(1, i % 3 + 1, dtype=np.int32), np.zeros(i % 3, bool)))
+    return made
+
+
+def stream(examples, *, batch: int = 4, seed: int = 3, **options) -> tf.data.Dataset:
+    return training_batches(examples, SMALL, ANCHORS, batch=batch, seed=seed, how=Augmentation(), **options)
+
+
+def taken(batches: tf.data.Dataset, count: int) -> list[list[np.ndarray]]:
+    """The first batches: pictures, classes and offsets of each."""
+    return [tf.nest.flatten(batch) for batch in islice(batches.as_numpy_iterator(), count)]
+
+
+def equal(one, two) -> bool:
+    return len(one) == len(two) and all(
+        np.array_equal(a, b) for left, right in zip(one, two, strict=True) for a, b in zip(left, right, strict=True)
+    )
+
+
+# Which photos
+
+
+@given(photos=st.integers(1, 60), batch=st.integers(1, 20), seed=st.integers(0, 99), epoch=st.integers(0, 5))
+def test_an_epoch_shows_every_photo_and_none_much_more_often(photos, batch, seed, epoch):
+    order, steps = Order(np.ones(photos), batch, seed), steps_per_epoch(photos, batch)
+    shown = Counter(i for step in range(epoch * steps, (epoch + 1) * steps) for i in order.photos(step))
+    assert set(shown) == set(range(photos))
+    assert max(shown.values()) - min(shown.values()) <= 1
+    assert shown.total() == steps * batch < photos + batch
+
+
+def test_epochs_and_seeds_differ():
+    order = Order(np.ones(50), 10, seed=0)
+    epochs = [tuple(i for step in range(5 * e, 5 * e + 5) for i in order.photos(step)) for e in range(3)]
+    assert len({*epochs, tuple(i for step in range(5) for i in Order(np.ones(50), 10, seed=1).photos(step))}) == 4
+
+
+@given(weights=st.lists(st.floats(0.1, 10), min_size=1, max_size=40), batch=st.integers(1, 16))
+def test_each_photo_comes_as_often_as_its_weight_asks_within_one(weights, batch):
+    order = Order(weights, batch, seed=5)
+    shown = np.bincount([order.photo(n) for n in range(order.length)], minlength=len(weights))
+    asked = np.array(weights) / sum(weights) * order.length
+    assert (np.abs(shown - asked) < 1 + 1e-9).all()
+
+
+def test_repeat_factors_by_hand():
+    """Class 1 in all four photos, class 2 in one, class 3 in none; a photo without objects counts as the commonest."""
+    ids = [[1], [1, 1], [1], [1, 2]]
+    assert repeat_factors([*ids, []], 0.5).tolist() == [1, 1, 1, 2, 1]
+    assert repeat_factors([*ids, []], 1.0).tolist() == [1, 1, 1, 4, 1]
+    assert repeat_factors([*ids, []], 0.0).tolist() == [1] * 5
+    assert repeat_factors([[], []], 1.0).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="must lie in"):
+        repeat_factors(ids, 1.5)
+
+
+def test_a_set_without_photos_is_refused():
+    with pytest.raises(ValueError, match="no photo"):
+        Order([], 4, 0)
+
+
+# The same bytes
+
+
+def test_a_stream_is_the_same_however_it_is_read(examples):
+    """With one thread or four, with and without room for photos, begun anywhere, and read by workers in shares."""
+    whole = taken(stream(examples, workers=1), 8)
+    assert equal(whole, taken(stream(examples, workers=4, cached=0), 8))
+    assert equal(whole[5:], taken(stream(examples, first=5, cached=150_000), 3))
+    shares = [taken(stream(examples, shard=(i, 3)), 8) for i in range(3)]
+    for step, batch in enumerate(whole):
+        for place, part in enumerate(batch):
+            assert all(np.array_equal(part[i::3], share[step][place]) for i, share in enumerate(shares))
+    assert not equal(whole, taken(stream(examples, seed=4), 8))
+
+
+def test_the_photos_of_a_step_can_be_named(examples):
+    """Without augmentation, each picture of a step is the photo that was named for it."""
+    still = Augmentation(zoom_out=0, crop=0, flip_h=0, photometric=0)
+    batches = training_batches(examples, SMALL, ANCHORS, batch=4, seed=3, how=still, balance=1.0)
+    for step, (pictures, _) in enumerate(islice(batches.as_numpy_iterator(), 4)):
+        named = batch_examples(examples, step, batch=4, seed=3, balance=1.0)
+        (alike,) = evaluation_batches(named, SMALL.image_size, batch=4)
+        assert np.abs(pictures - alike).mean() < 2  # shrunk in two steps there, in one here
+
+
+def test_a_set_smaller_than_a_batch_fills_it(examples):
+    ((pictures, classes, offsets),) = taken(stream(examples[:3], batch=7), 1)
+    assert (pictures.shape, classes.shape, offsets.shape) == ((7, 64, 64, 3), (7, len(ANCHORS)), (7, len(ANCHORS), 4))
+    with pytest.raises(ValueError, match="cannot share"):
+        stream(examples, batch=2, shard=(0, 3))
+
+
+# Faults
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("spoil", "told"), [(Path.unlink, "No such file"), (lambda p: p.write_bytes(b""), "IMG001")])
+def test_a_photo_that_goes_while_training_runs_is_named(examples, tmp_path, training, spoil, told):
+    copies = []
+    for example in examples:
+        (path := tmp_path / Path(example.source).name).write_bytes(Path(example.source).read_bytes())
+        copies.append(replace(example, source=str(path)))
+    batches = stream(copies, cached=0) if training else evaluation_batches(copies, SMALL.image_size, batch=4)
+
+    def use() -> None:
+        with faults_named():
+            for number, _ in enumerate(batches):
+                if not number:
+                    spoil(Path(copies[9].source))
+
+    with pytest.raises(SsdprepError) as raised:
+        use()
+    assert copies[9].source in raised.value.message
+    assert raised.value.remedy
+
+
+def test_other_errors_pass_through():
+    with pytest.raises(tf.errors.InvalidArgumentError), faults_named():
+        tf.io.decode_png(b"nothing")

@@ -45,7 +45,7 @@ def detect(
     anchors: ArrayLike,
     *,
     variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
-    score: float = 0.01,
+    score: ArrayLike = 0.01,
     nms_iou: float = 0.45,
     top_k: int | None = 200,
     candidates_per_class: int | None = 400,
@@ -53,8 +53,9 @@ def detect(
     """The detections on one image: float64 (M, 6), corners in the unit of the anchors, best first.
 
     class_probs: (n, C), class 0 is background; offsets: (n, 4); anchors: (n, 4) centroids. Of each class the
-    ``candidates_per_class`` best anchors above ``score`` go into NMS, which drops a box that overlaps a better one of
-    its class by more than ``nms_iou``; the ``top_k`` best of all classes are kept. None: no limit.
+    ``candidates_per_class`` best anchors above ``score`` (a number, or one for each class) go into NMS, which drops a
+    box that overlaps a better one of its class by more than ``nms_iou``; the ``top_k`` best of all classes are kept.
+    None: no limit.
     """
     probs, offsets, anchors = np.asarray(class_probs), np.asarray(offsets), np.asarray(anchors)
     classes, boxes = _candidates(probs, score, candidates_per_class)
@@ -153,7 +154,7 @@ def _frame(coords: Coords, normalized: bool, height: int | None, width: int | No
     return _Frame(coords, size if normalized else np.ones(4), size if clip else None)
 
 
-def _candidates(probs: NDArray[Any], score: float, per_class: int | None) -> tuple[Ints, Ints]:
+def _candidates(probs: NDArray[Any], score: ArrayLike, per_class: int | None) -> tuple[Ints, Ints]:
     """Classes and anchors of the confidences above a score, by class, then anchor."""
     chosen = np.ascontiguousarray((probs[:, 1:] > score).T)  # of booleans, an eighth of the memory to turn
     if per_class is not None:

@@ -1,7 +1,7 @@
 """The folder that predict draws into: an earlier run's drawings make room for the new ones, and nothing else does.
 
-``predictions.jsonl`` tells them apart: one JSON line for each drawing, with the checksum of its bytes, put down before
-the drawing is. What a run that was interrupted left is therefore known too.
+``predictions.jsonl`` tells them apart: what was found, a JSON line a picture, and the checksum of each drawing, that is
+put down before the drawing is. What a run that was interrupted left is therefore known too.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from ssdprep.disk import digest
 from ssdprep.files import write_new
 from ssdprep.record import SsdprepError
 
 RECORD = "predictions.jsonl"
+_UNFINISHED = ".unfinished.mp4"
 
 
 def earlier(folder: Path) -> list[Path]:
@@ -40,18 +44,51 @@ def earlier(folder: Path) -> list[Path]:
 
 
 def clear(folder: Path) -> None:
-    """Remove what `earlier` names, the record last."""
+    """Remove what `earlier` names, the record last, and a video that a run could not finish."""
     for path in sorted(earlier(folder), key=lambda path: path.name == RECORD):
         path.unlink()
+    (folder / _UNFINISHED).unlink(missing_ok=True)
+
+
+def note(folder: Path, **facts: Any) -> None:
+    """Add a line to the folder's record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / RECORD).open("a", encoding="utf-8") as record:
+        record.write(json.dumps(facts, ensure_ascii=False) + "\n")
 
 
 def write_drawing(path: Path, data: bytes, **facts: Any) -> None:
     """Record a drawing and write it."""
-    line = {"drawn": path.name, "sha256": hashlib.sha256(data).hexdigest(), **facts}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / RECORD).open("a", encoding="utf-8") as record:
-        record.write(json.dumps(line, ensure_ascii=False) + "\n")
+    note(path.parent, drawn=path.name, sha256=hashlib.sha256(data).hexdigest(), **facts)
     write_new(path, data)
+
+
+class VideoDrawing:
+    """A video of drawn frames, as MP4. It appears, and is recorded, when it is whole."""
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        """rate: frames a second; size: height, width of a frame. `SsdprepError` where OpenCV cannot write it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._waiting, self._size = path, path.with_name(_UNFINISHED), size[::-1]
+        self._writer = cv2.VideoWriter(str(self._waiting), cv2.VideoWriter.fourcc(*"mp4v"), rate, self._size)
+        if not self._writer.isOpened():
+            raise SsdprepError(f"{path} cannot be written as MP4 by OpenCV {cv2.__version__}", "--no-draw")
+
+    def add(self, frame: np.ndarray) -> None:
+        """A frame, uint8 RGB (height, width, 3); one of another size is brought to that of the first."""
+        bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        self._writer.write(bgr if bgr.shape[1::-1] == self._size else cv2.resize(bgr, self._size))
+
+    def finish(self) -> None:
+        """Record the video and put it in its place; nothing can be added any more."""
+        self._writer.release()
+        note(self._path.parent, drawn=self._path.name, sha256=digest(self._waiting))
+        self._waiting.replace(self._path)
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+        self._writer.release()
+        self._waiting.unlink(missing_ok=True)
 
 
 def _is_ours(path: Path, recorded: dict[str, str]) -> bool:

@@ -25,8 +25,8 @@ from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
 from ssd.exports.graph import exported
 from ssd.exports.scripts import LITERT, OPENCV, script
 from ssd.pipeline import Example, evaluation_batches
-from ssd.prediction import examples_of
 from ssd.run import CONFIG, Run
+from ssd.sources import sources_in
 from ssdprep import __version__
 from ssdprep.files import write_new
 from ssdprep.record import Finding, SsdprepError, Track, untracked
@@ -136,8 +136,8 @@ def export_run(
 def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:
     """The photos of ``data``, or those that the run recorded, or none."""
     if data is not None and not (data / "manifest.json").is_file() and not any(data.rglob("*.xml")):
-        checked, findings = examples_of(data)
-        return Photos(_some(checked), _some(checked), f"{data}, without labels", findings)
+        checked, findings = readable(_some([_unlabelled(source.path) for source in sources_in([data])]), track=track)
+        return Photos(checked, checked, f"{data}, without labels", findings)
     recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     folder = data or Path(recorded.get("data", ""))
     if data is None and (not recorded.get("data") or not folder.is_dir()):
@@ -153,6 +153,12 @@ def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos
     checked, bad = readable(_some(validation), track=track)
     calibration, also_bad = readable(_some(training), track=track)
     return Photos(checked, calibration, f"{part} of {folder}", (*bad, *also_bad))
+
+
+def _unlabelled(photo: Path) -> Example:
+    """A photo of which nothing is known. Its size matters only where there are boxes to be scored."""
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
+    return Example(str(photo), (1, 1), *nothing)
 
 
 def _some(examples: Sequence[Example]) -> tuple[Example, ...]:

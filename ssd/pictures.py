@@ -60,9 +60,8 @@ def curves_figure(history: Sequence[Epoch]) -> Figure:
     return figure
 
 
-def found_objects(run: Run, rows: np.ndarray, threshold: float) -> tuple[tuple[Object, ...], tuple[float, ...]]:
-    """Rows of `Run.detect` as objects and their scores, from ``threshold`` on."""
-    rows = rows[rows[:, 1] >= threshold]
+def found_objects(run: Run, rows: np.ndarray) -> tuple[tuple[Object, ...], tuple[float, ...]]:
+    """Rows of `Run.detect` as objects and their scores."""
     objects = tuple(Object(run.labels.name_of(int(row[0])), Box(*map(float, row[2:]))) for row in rows)
     return objects, tuple(map(float, rows[:, 1]))
 
@@ -83,7 +82,7 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, 
     tiles, colours = [], palette(run.labels.names)
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
         image, name = example.image(), Path(example.source).name
-        objects, scores = found_objects(run, rows, threshold)
+        objects, scores = found_objects(run, rows)
         found = found_panel(image, objects, scores, "", "found", colours=colours)
         tiles.append((panel(image, labelled(run, example), None, name, "labels", colours=colours), found))
     title = f"{run.config.name}: labels, and what it finds from score {threshold:g} on"

@@ -48,13 +48,10 @@ class Example:
     ids: np.ndarray
     difficult: np.ndarray
     shard: tuple[Path, int] | None = None  # a TFRecord file and where in it the photo's record begins
-    data: bytes | None = None  # the photo's upright bytes, where they were read before
     original: str = ""  # names the photo that this picture was drawn from; "": nothing is known
 
     def encoded(self) -> bytes:
         """Bytes of an upright RGB JPEG or PNG."""
-        if self.data is not None:
-            return self.data
         if self.shard is None:
             return images.upright_bytes(Path(self.source)).data
         return read_record(*self.shard).features.feature["image/encoded"].bytes_list.value[0]

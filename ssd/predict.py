@@ -1,4 +1,4 @@
-"""`python -m ssd.predict RUN IMAGE...`: draw what a trained detector sees."""
+"""`python -m ssd.predict RUN SOURCE...`: what a trained detector sees, drawn and listed."""
 
 from __future__ import annotations
 
@@ -16,26 +16,59 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that ssd.train left.", show_default=False)],
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos.", show_default=False)
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="Photos, videos, or folders of photos.", show_default=False),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where drawings go, in place of those of the last call.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Where drawings and predictions.jsonl go, in place of the last call's."
+        ),
     ] = Path("predictions"),
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Show boxes from this score on.")] = 0.5,
-    most: Annotated[int, typer.Option(min=1, help="Draw no more boxes than this on a photo, the best.")] = 20,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            "-t",
+            metavar="[CLASS=]SCORE",
+            help="Show boxes from this score on; milk=0.3 for one class. May be given several times.",
+            show_default="0.5",
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Draw no more boxes than this on a picture, the best.")] = 20,
+    every: Annotated[int, typer.Option(min=1, metavar="N", help="Of a video, look at one frame in N.")] = 1,
+    draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Draw the pictures with their boxes.")] = True,
+    to_csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-csv", metavar="FILE", help="A table of all boxes too: columns as labels.csv, and the score."
+        ),
+    ] = None,
+    to_xml: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-xml",
+            metavar="DIR",
+            help="LabelImg XML too, to be corrected there; the photos' own folder puts each beside its photo.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="--to-csv and --to-xml replace what is there.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Find objects on photos, draw their boxes, and print them."""
+    """Find objects on photos and videos, draw their boxes, and list them."""
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
     from ssd.prediction import predict_photos
     from ssd.tables import prediction_report
 
-    report = predict_photos(run, images, out, threshold=threshold, most=most, track=console.track)
+    report = predict_photos(
+        run, sources, out, threshold=threshold or (), most=most, every=every, draw=draw,
+        to_csv=to_csv, to_xml=to_xml, force=force, track=console.track,
+    )  # fmt: skip
     console.show(report, prediction_report)
 
 

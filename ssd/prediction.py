@@ -1,72 +1,62 @@
-"""Photos in, found objects out: what `python -m ssd.predict` does, as one call."""
+"""Photos and videos in, found objects out: what `python -m ssd.predict` does, as one call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssd.drawings import clear, write_drawing
-from ssd.pictures import MOST, found_objects, found_panel
-from ssd.pipeline import Example
+from ssd.drawings import clear, note
+from ssd.found import Found
+from ssd.illustration import Illustration, told
+from ssd.labelling import Labelled, require_free, write_annotations, write_table
+from ssd.limits import Limits
+from ssd.pictures import MOST, found_objects
 from ssd.run import Run
-from ssdprep import images
-from ssdprep.derived import damage, unique
-from ssdprep.draw import draw_boxes
-from ssdprep.faults import UNREADABLE
+from ssd.sources import Picture, Source, pictures, sources_in
 from ssdprep.palette import palette
-from ssdprep.record import Finding, Object, Report, Severity, SsdprepError, Track, untracked
-from ssdprep.sheets import contact_sheet
-from ssdprep.walk import walk
+from ssdprep.record import Finding, Report, Size, SsdprepError, Track, untracked
 
-SHEET, ON_SHEET = "contact_sheet.jpg", 24
-AT_ONCE = 32  # photos whose bytes are in memory together
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was found on one photo: objects, best first, each with its score; and how many are drawn where."""
-
-    image: Path
-    objects: tuple[Object, ...]
-    scores: tuple[float, ...]
-    drawn: Path
-    boxes_drawn: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types; boxes in pixels of the upright photo."""
-        return {
-            "image": str(self.image),
-            "drawn": str(self.drawn),
-            "boxes_drawn": self.boxes_drawn,
-            "objects": [
-                {"name": thing.name, "score": score, **thing.box._asdict()}
-                for thing, score in zip(self.objects, self.scores, strict=True)
-            ],
-        }
+BATCH, BATCH_KEPT = 8, 4  # pictures that the network looks at together; with their pixels in memory, which may be many
 
 
 @dataclass(frozen=True)
 class Predictions(Report):
-    """What was found on all photos."""
+    """What was found on all photos, and on the frames of all videos."""
 
     folder: Path
-    photos: tuple[Prediction, ...]
+    photos: tuple[Found, ...]
+    videos: Mapping[Path, tuple[Found, ...]]  # the frames that were looked at
     findings: tuple[Finding, ...]
+    drawn: bool = True
+    table: Path | None = None
+    labelled: Labelled | None = None
 
     @property
     def asked(self) -> int:
-        """How many photos were given, the unreadable ones too."""
-        return len(self.photos) + len(self.findings)
+        """How many photos and videos were given, the unreadable ones too."""
+        seen = {str(photo.image) for photo in self.photos} | {str(path) for path in self.videos}
+        return len(seen | {str(finding.path) for finding in self.findings})
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types."""
+        labelled = self.labelled and {
+            "folder": str(self.labelled.folder),
+            "written": self.labelled.written,
+            "nothing_found": self.labelled.nothing_found,
+        }
         return {
             "photos": [photo.to_dict() for photo in self.photos],
+            "videos": [
+                {"video": str(path), "frames": [frame.to_dict() for frame in frames]}
+                for path, frames in self.videos.items()
+            ],
+            "table": self.table and str(self.table),
+            "annotations": labelled,
         }
 
 
@@ -75,89 +65,97 @@ def predict_photos(
     photos: Sequence[Path],
     out: Path,
     *,
-    threshold: float = 0.5,
+    threshold: float | Sequence[str] = (),
     most: int = MOST,
+    every: int = 1,
+    draw: bool = True,
+    to_csv: Path | None = None,
+    to_xml: Path | None = None,
+    force: bool = False,
     track: Track = untracked,
 ) -> Predictions:
-    """Find objects on photos (folders stand for the photos in them) and draw the ``most`` likely into ``out``.
+    """Find objects on photos and videos (folders stand for the photos in them), and draw the ``most`` likely.
 
-    Of several photos a contact sheet is drawn too. What an earlier call drew into ``out`` is removed, and only that. A
-    photo that cannot be read becomes a finding. Raises `SsdprepError` where there is no run, no photo at all, or
-    something else in ``out``.
+    threshold: a score, or words as `Limits.parse` takes them. every: of a video, one frame in so many. Drawings and
+    ``predictions.jsonl`` go into ``out``, in place of those of an earlier call and of nothing else; of several photos a
+    contact sheet too. to_csv, to_xml: see `ssd.labelling`; ``force`` lets them replace what is there. A photo that
+    cannot be read becomes a finding. Raises `SsdprepError` where there is no run, no photo, or something in the way.
     """
-    if most < 1:
-        raise ValueError(f"most must be at least 1, not {most}")
+    if min(most, every) < 1:
+        raise ValueError(f"most and every must be at least 1, not {most} and {every}")
     detector = Run.load(run)
-    paths = _photos_in(photos)
-    if out.resolve() in {path.resolve().parent for path in paths}:
-        raise SsdprepError(f"drawings in {out} would be among the photos there", "name another folder with --out")
-    clear(out)
-    taken = {Path(SHEET).stem, *(path.stem.casefold() for path in (out.iterdir() if out.is_dir() else ()))}
-    predictions, findings, tiles = [], [], []
-    colours = palette(detector.labels.names)
-    for seen in track(_look(detector, paths, threshold), "Finding objects", len(paths)):
-        if isinstance(seen, Finding):
-            findings.append(seen)
-            continue
-        example, rows = seen
-        path, image = Path(example.source), example.image()
-        objects, scores = found_objects(detector, rows, threshold)
-        drawn = out / f"{unique([path.stem], taken)[0]}.jpg"
-        prediction = Prediction(path, objects, scores, drawn, min(most, len(objects)))
-        picture = draw_boxes(image, objects[:most], scores=scores[:most], colours=colours)
-        write_drawing(drawn, images.encode_jpeg(picture, quality=90), **{**prediction.to_dict(), "drawn": drawn.name})
-        predictions.append(prediction)
-        if len(tiles) < ON_SHEET:
-            tiles.append((found_panel(image, objects, scores, path.name, most=most, colours=colours),))
-    if len(tiles) > 1:
-        title = f"{run.name}: found, from score {threshold:g} on"
-        write_drawing(out / SHEET, images.encode_jpeg(contact_sheet(tiles, title=title, row=320), quality=90))
-    return Predictions(out, tuple(predictions), tuple(findings))
-
-
-def _photos_in(paths: Sequence[Path]) -> list[Path]:
-    """The photos that are meant; one among several that does not exist is found out when it is read."""
-    if paths and not any(path.exists() for path in paths):
-        rest = f", nor do the other {len(paths) - 1} paths" if len(paths) > 2 else f", nor does {paths[-1]}"
+    words = [str(threshold)] if isinstance(threshold, float | int) else threshold
+    limits = Limits.parse(words, detector.labels)
+    sources = sources_in(photos)
+    if out.resolve() in {source.path.resolve().parent for source in sources}:
         raise SsdprepError(
-            f"{paths[0]} does not exist{rest if len(paths) > 1 else ''}", "name photos, or folders of photos"
+            f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
-    found: list[Path] = []
-    for path in paths:
-        found += [path / name for name in walk(path).photos] if path.is_dir() else [path]
-    if not found:
-        raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", "name photos, or folders of photos")
-    return found
+    if to_csv is not None:
+        require_free(to_csv, force=force)
+    clear(out)
+    seen = _look(detector, sources, limits, every=every, keep=draw)
+    total = None if any(source.is_video for source in sources) else len(sources)
+    drawings = Illustration(out, sources, palette(detector.labels.names), most=most, every=every)
+    results = drawings.draw(seen, ahead=BATCH_KEPT) if draw else _noted(out, seen)
+    every_one = list(track(results, "Finding objects", total))
+    drawings.sheet(f"{run.name}: found, from score {limits} on")
+    found = [each for each in every_one if isinstance(each, Found)]
+    of_photos = tuple(each for each in found if each.frame is None)
+    if to_csv is not None:
+        write_table(to_csv, found)
+    labelled = None if to_xml is None else write_annotations(to_xml, of_photos, force=force)
+    return Predictions(
+        out,
+        of_photos,
+        {path: tuple(frames) for path, frames in groupby((e for e in found if e.frame is not None), lambda e: e.image)},
+        (*(each for each in every_one if isinstance(each, Finding)), *(labelled.findings if labelled else ())),
+        draw,
+        to_csv,
+        labelled,
+    )
 
 
-def _look(detector: Run, photos: Sequence[Path], threshold: float) -> Iterator[tuple[Example, np.ndarray] | Finding]:
-    """Each photo in order with what is found on it, rows as `Run.detect` yields them; a finding where it is damaged.
+def _look(
+    detector: Run, sources: Sequence[Source], limits: Limits, *, every: int, keep: bool
+) -> Iterator[tuple[Picture, Found] | Finding]:
+    """Each picture in order with what is found on it; a finding where one cannot be read.
 
-    A few at a time, so that their bytes need not be read and checked again.
+    While the network looks at a batch, threads read the next.
     """
-    with ThreadPoolExecutor() as threads:
-        for start in range(0, len(photos), AT_ONCE):
-            read = list(threads.map(_example, photos[start : start + AT_ONCE]))
-            examples = [each for each in read if isinstance(each, Example)]
-            found = detector.detect(examples, score=threshold)
-            for each in read:
-                yield (each, next(found)) if isinstance(each, Example) else each
+    batch = BATCH_KEPT if keep else BATCH
+    waiting: list[Picture | Finding] = []
+    for picture in pictures(sources, detector.config.image_size, ahead=batch, every=every, keep=keep):
+        waiting.append(picture)
+        if len(waiting) == batch:
+            yield from _seen(detector, waiting, limits)
+            waiting = []
+    yield from _seen(detector, waiting, limits)
 
 
-def examples_of(folder: Path) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
-    """The photos of a folder without labels; a finding for each that cannot be read. `SsdprepError` without any."""
-    with ThreadPoolExecutor() as threads:
-        read = list(threads.map(_example, _photos_in([folder])))
-    return tuple(e for e in read if isinstance(e, Example)), tuple(f for f in read if isinstance(f, Finding))
+def _seen(
+    detector: Run, waiting: Sequence[Picture | Finding], limits: Limits
+) -> Iterator[tuple[Picture, Found] | Finding]:
+    readable = [each for each in waiting if isinstance(each, Picture)]
+    batches = [np.stack([each.input for each in readable])] if readable else []
+    rows = detector.detect_pictures(batches, [p.size for p in readable], score=limits.of_all(detector.labels))
+    for each in waiting:
+        if isinstance(each, Finding):
+            yield each
+            continue
+        objects, scores = found_objects(detector, next(rows))
+        seconds = None if each.frame is None else round(each.frame / each.rate, 3)
+        yield (
+            each,
+            Found(each.source.path, each.source.name, Size(*each.size[::-1]), objects, scores, each.frame, seconds),
+        )
 
 
-def _example(photo: Path) -> Example | Finding:
-    """A photo without labels, in its upright size."""
-    try:
-        upright = images.upright_bytes(photo)
-    except FileNotFoundError:
-        return Finding(UNREADABLE, Severity.ERROR, photo, 0, "does not exist", "correct the path")
-    except (images.ImageFault, OSError) as error:
-        return damage(photo, error)
-    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
-    return Example(str(photo), (upright.size.height, upright.size.width), *nothing, data=upright.data)
+def _noted(out: Path, seen: Iterable[tuple[Picture, Found] | Finding]) -> Iterator[Found | Finding]:
+    """Each recorded, and not drawn."""
+    for each in seen:
+        if isinstance(each, Finding):
+            yield each
+        else:
+            note(out, **told(each[1]))
+            yield each[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from ssd.decoder import detect
 from ssd.detector import anchors_of, build_detector
@@ -80,9 +81,26 @@ class Run:
         Yields float64 (M, 6) rows class id, score, xmin, ymin, xmax, ymax in pixels of the upright photo, cut at its
         borders, best first.
         """
-        images = evaluation_batches(examples, self.config.image_size, batch=batch)
-        predicted = (pair for pictures in images for pair in zip(*self._predict(pictures), strict=True))
-        for example, (scores, offsets) in zip(track(examples, label, len(examples)), predicted, strict=True):
+        pictures = evaluation_batches(examples, self.config.image_size, batch=batch)
+        sizes = (example.size for example in track(examples, label, len(examples)))
+        yield from self.detect_pictures(pictures, sizes, score=score, nms_iou=nms_iou, top_k=top_k)
+
+    def detect_pictures(
+        self,
+        batches: Iterable[Any],
+        sizes: Iterable[tuple[int, int]],
+        *,
+        score: ArrayLike = 0.01,
+        nms_iou: float = 0.5,
+        top_k: int = 100,
+    ) -> Iterator[np.ndarray]:
+        """What the detector sees on pictures at its input, rows as `detect` yields them.
+
+        batches: arrays (B, h, w, 3) float32 in 0..255; sizes: (height, width) of each upright photo, as many as there
+        are pictures in all batches; score: a number, or one for each class.
+        """
+        predicted = (pair for pictures in batches for pair in zip(*self._predict(pictures), strict=True))
+        for (height, width), (scores, offsets) in zip(sizes, predicted, strict=True):
             found = detect(
                 scores,
                 offsets,
@@ -92,7 +110,6 @@ class Run:
                 nms_iou=nms_iou,
                 top_k=top_k,
             )
-            height, width = example.size
             corners = np.clip(found[:, 2:], 0.0, 1.0) * [width, height, width, height]
             yield np.concatenate([found[:, :2], corners], axis=1)
 
@@ -106,7 +123,7 @@ class Run:
         if not hasattr(self.model, "traced_forward"):
             model = self.model
 
-            @tf.function(reduce_retracing=True)
+            @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32)])  # of any number of pictures
             def forward(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 outputs = model(pictures, training=False)
                 return tf.nn.softmax(outputs["logits"]), outputs["offsets"]

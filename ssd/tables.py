@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ssd.messages import clock
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ssd.evaluation import Evaluation
+    from ssd.found import Found
+    from ssd.labelling import Labelled
     from ssd.prediction import Predictions
     from ssd.trainer import Trained
 
@@ -50,10 +52,8 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
     yield table
 
 
-def prediction_report(report: Predictions) -> Iterator[RenderableType]:
-    """What was found on each photo, and where the drawings are."""
-    from collections import Counter
-
+def prediction_report(report: Predictions) -> Iterator[RenderableType | Next]:
+    """What was found on each photo and in each video, and where everything is."""
     from rich.table import Table
     from rich.text import Text
 
@@ -62,18 +62,45 @@ def prediction_report(report: Predictions) -> Iterator[RenderableType]:
     table.add_column(min_width=16)
     table.add_column(no_wrap=True)
     for photo in report.photos:
-        counts = Counter(thing.name for thing in photo.objects)
-        found = ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
-        best = f"{min(photo.scores):.2f} to {max(photo.scores):.2f}" if photo.scores else ""
-        part = f"best {photo.boxes_drawn} drawn" if photo.boxes_drawn < len(photo.objects) else ""
-        note = Text(", ".join(filter(None, (best, part))), style="dim")
-        table.add_row(str(photo.image), found or Text("nothing", style="dim"), note)
+        part = f"best {photo.boxes_drawn} drawn" if photo.drawn and photo.boxes_drawn < len(photo.objects) else ""
+        table.add_row(str(photo.image), *_found([photo], part))
+    for path, frames in report.videos.items():
+        table.add_row(str(path), *_found(frames, counted(len(frames), "frame")))
     yield table
-    drawn = len(report.photos)
-    asked = (
-        counted(report.asked, "photo") if drawn == report.asked else f"{drawn:,} of {counted(report.asked, 'photo')}"
-    )
-    yield Text.assemble(("drawn ", "bold"), f"{asked} into {report.folder}/" if drawn else f"none of {asked}")
+    seen = len(report.photos) + len(report.videos)
+    asked = counted(report.asked, "picture") if seen < report.asked or report.videos else counted(report.asked, "photo")
+    asked = asked if seen == report.asked else f"{seen:,} of {asked}" if seen else f"none of {asked}"
+    where = f"{asked} into {report.folder}/" if seen else asked
+    yield Text.assemble(("drawn ", "bold"), where) if report.drawn else Text.assemble(("listed ", "bold"), where)
+    if report.table:
+        yield Text.assemble(("table  ", "bold"), str(report.table))
+    if report.labelled:
+        yield from _labelled(report.labelled)
+
+
+def _found(pictures: Sequence[Found], remark: str) -> tuple[RenderableType, RenderableType]:
+    """How many of each class, and between which scores."""
+    from collections import Counter
+
+    from rich.text import Text
+
+    counts = Counter(thing.name for picture in pictures for thing in picture.objects)
+    scores = [score for picture in pictures for score in picture.scores]
+    best = f"{min(scores):.2f} to {max(scores):.2f}" if scores else ""
+    found = ", ".join(f"{n:,} {name}" for name, n in sorted(counts.items()))
+    note = Text(", ".join(filter(None, (best, remark))), style="dim")
+    return found or Text("nothing", style="dim"), note
+
+
+def _labelled(labelled: Labelled) -> Iterator[RenderableType | Next]:
+    from rich.text import Text
+
+    rest = f"; nothing on {counted(labelled.nothing_found, 'photo')}: none there" if labelled.nothing_found else ""
+    yield Text.assemble(("labels ", "bold"), f"{counted(labelled.written, 'annotation')} in {labelled.folder}/{rest}")
+    if labelled.written and labelled.beside:
+        yield Next(f"ssdprep preview {quoted(labelled.folder)}", "correct them in LabelImg")
+    elif labelled.written:
+        yield f"       in LabelImg: Open Dir, the photos; Change Save Dir, {labelled.folder}"
 
 
 def figure(value: float) -> str:

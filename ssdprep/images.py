@@ -41,6 +41,7 @@ __all__ = [
     "read_upright",
     "turn",
     "upright_bytes",
+    "upright_pixels",
     "without_gps",
 ]
 
@@ -156,12 +157,35 @@ def upright_bytes(path: Path) -> Encoded:
     decoded and encoded, as PNG where the source is lossless, as JPEG of quality 95 and full colour resolution where it
     is not. Raises `ImageFault`; ``OSError`` passes through.
     """
+    return _encoded(path.read_bytes())
+
+
+def upright_pixels(path: Path) -> Pixels:
+    """The pixels that `upright_bytes` decodes to, uint8 RGB of shape (height, width, 3): what a detector looks at.
+
+    The usual JPEG is decoded once, which tells whether it is whole, too. Raises `ImageFault`, and passes ``OSError``.
+    """
     data = path.read_bytes()
+    found = _probe(io.BytesIO(data))
+    if found.format == "JPEG" and effective(found.orientation) == 1 and _is_usual(data):
+        pixels = _fast_jpeg(data)
+        if pixels is not None:
+            return pixels
+    return _pixels(_encoded(data).data)
+
+
+def _is_usual(data: bytes) -> bool:
+    """Whether a JPEG has three components and a coding that every decoder reads."""
+    header = jpeg.read_header(io.BytesIO(data))
+    return header is not None and header.common and header.components == 3
+
+
+def _encoded(data: bytes) -> Encoded:
     found = _probe(io.BytesIO(data))
     orientation = effective(found.orientation)
     upright = found.size.swapped if orientation >= 5 else found.size
     if found.format == "JPEG":
-        if (header := jpeg.read_header(io.BytesIO(data))) and header.common and header.components == 3:
+        if _is_usual(data):
             if orientation == 1 and jpeg.verify(data):
                 return Encoded(data, "JPEG", upright, "passed through")
             if orientation != 1 and (turned := jpeg.turned_pixels(data, orientation)) is not None:

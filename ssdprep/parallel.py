@@ -1,4 +1,4 @@
-"""One function over many items on all cores: results in the order of the items, memory bounded."""
+"""Many items on all cores, in processes or in threads: results in the order of the items, memory bounded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context, parent_process
@@ -53,6 +53,25 @@ def in_order(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_threads(tasks: Iterable[Callable[[], Result]], *, ahead: int) -> Iterator[Result]:
+    """What each task returns, in their order; up to ``ahead`` of them are done or under way before they are asked for.
+
+    For work that runs outside of Python's lock: decoding, resampling, encoding. What a task raises is raised here.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(cores()) as threads:
+        try:
+            for task in tasks:
+                waiting.append(threads.submit(task))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def cores() -> int:

@@ -15,7 +15,6 @@ from ssd.drawings import RECORD, clear, earlier, write_drawing
 from ssd.history import Epoch
 from ssd.messages import HEADER, introduced, left_out, listed, told
 from ssd.pictures import MOST, curves_figure, found_panel
-from ssd.pipeline import Example
 from ssdprep.labels import LabelMap, write_label_map
 from ssdprep.record import Box, Finding, Object, Severity, SsdprepError
 
@@ -177,8 +176,3 @@ def test_records_with_classes_that_their_label_map_lacks(three, tmp_path):
     write_label_map(records / "label_map.pbtxt", LabelMap(present[:1]))
     with pytest.raises(SsdprepError, match=f"have {', '.join(present[1:])}, which label_map.pbtxt does not name"):
         open_source(records)
-
-
-def test_bytes_that_were_read_are_not_read_again():
-    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
-    assert Example("nowhere.jpg", (1, 1), *nothing, data=b"bytes").encoded() == b"bytes"

@@ -1,0 +1,145 @@
+"""What is to be looked at: photos, folders of photos, videos. Their pixels are read ahead, each photo decoded once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from ssd.pipeline import to_input
+from ssdprep import images
+from ssdprep.derived import damage
+from ssdprep.faults import CUT_SHORT, UNREADABLE
+from ssdprep.parallel import in_threads
+from ssdprep.record import Finding, Severity, SsdprepError
+from ssdprep.walk import walk
+
+VIDEOS = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ts"}
+)
+RATE = 25.0  # frames a second of a video that does not say
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a video that cannot be read is a finding, told once
+
+
+class Source(NamedTuple):
+    """A photo or a video, and its name below the folder that was given (its own name where it was given itself)."""
+
+    path: Path
+    name: str
+
+    @property
+    def is_video(self) -> bool:
+        """By its extension."""
+        return self.path.suffix.lower() in VIDEOS
+
+
+class Picture(NamedTuple):
+    """A photo or a frame of a video: its upright size, and itself at the network's input."""
+
+    source: Source
+    size: tuple[int, int]  # height, width
+    input: np.ndarray  # (h, w, 3) float32 in 0..255
+    pixels: np.ndarray | None  # uint8 RGB (H, W, 3), where they are asked for
+    frame: int | None = None  # of a video, from 0
+    rate: float = RATE  # frames a second of the video
+
+
+Task = Callable[[], Picture | Finding]
+
+
+def sources_in(paths: Sequence[Path]) -> list[Source]:
+    """The photos and videos that are meant; a folder stands for all photos below it, in the order of their paths.
+
+    One among several that does not exist is found out when it is read. `SsdprepError` where there is nothing at all.
+    """
+    remedy = "name photos, videos, or folders of photos"
+    if paths and not any(path.exists() for path in paths):
+        rest = f", nor do the other {len(paths) - 1} paths" if len(paths) > 2 else f", nor does {paths[-1]}"
+        raise SsdprepError(f"{paths[0]} does not exist{rest if len(paths) > 1 else ''}", remedy)
+    found: list[Source] = []
+    for path in paths:
+        found += (
+            [Source(path / name, name) for name in walk(path).photos] if path.is_dir() else [Source(path, path.name)]
+        )
+    if not found:
+        raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", remedy)
+    return found
+
+
+def pictures(
+    sources: Iterable[Source], size: tuple[int, int], *, ahead: int, every: int = 1, keep: bool = False
+) -> Iterator[Picture | Finding]:
+    """Each photo, and every ``every``-th frame of each video, in order; a finding for what cannot be read.
+
+    size: height, width of the network's input. ``ahead`` of them are read before they are asked for. keep: with pixels.
+    """
+    tasks = (task for source in sources for task in _tasks(source, size, every, keep))
+    return in_threads(tasks, ahead=ahead)
+
+
+def _tasks(source: Source, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:
+    if not source.path.exists():
+        yield partial(_missing, source)
+    elif source.is_video:
+        yield from _frames(source, size, every, keep)
+    else:
+        yield partial(_photo, source, size, keep)
+
+
+def _missing(source: Source) -> Finding:
+    return Finding(UNREADABLE, Severity.ERROR, source.path, 0, "does not exist", "correct the path")
+
+
+def _photo(source: Source, size: tuple[int, int], keep: bool) -> Picture | Finding:
+    try:
+        pixels = images.upright_pixels(source.path)
+    except (images.ImageFault, OSError) as error:
+        return damage(source.path, error)
+    return _picture(source, pixels, size, keep)
+
+
+def _frames(source: Source, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:
+    """A task for each frame that is looked at; upright, as OpenCV turns what a phone marked."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    video = cv2.VideoCapture(str(source.path))
+    try:
+        promised, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+        rate = rate if 0 < rate < 1000 else RATE
+        number = 0
+        while video.grab():
+            if number % every == 0 and (bgr := video.retrieve()[1]) is not None:
+                yield partial(_frame, source, bgr, size, keep, number, rate)
+            number += 1
+    finally:
+        video.release()
+    if number < 0.9 * promised - 2 or not number:  # what a video promises is often an estimate
+        yield partial(_broken_off, source, number, promised)
+
+
+def _frame(source: Source, bgr: np.ndarray, size: tuple[int, int], keep: bool, number: int, rate: float) -> Picture:
+    return _picture(source, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), size, keep)._replace(frame=number, rate=rate)
+
+
+def _broken_off(source: Source, read: int, promised: float) -> Finding:
+    remedy = "copy the video from its source again, or save it as MP4 (H.264) with a video editor"
+    if not read:
+        return Finding(UNREADABLE, Severity.ERROR, source.path, 0, "no frame of this video can be read", remedy)
+    message = f"the video breaks off: {read:,} of about {promised:,.0f} frames can be read"
+    return Finding(CUT_SHORT, Severity.ERROR, source.path, 0, message, remedy)
+
+
+def _picture(source: Source, pixels: np.ndarray, size: tuple[int, int], keep: bool) -> Picture:
+    return Picture(source, pixels.shape[:2], _resampler(size)(pixels).numpy(), pixels if keep else None)
+
+
+@cache
+def _resampler(size: tuple[int, int]) -> Any:
+    """`to_input` as a graph, for photos of any size."""
+    signature = [tf.TensorSpec((None, None, 3), tf.uint8)]
+    return tf.function(lambda image: to_input(image, size), input_signature=signature)

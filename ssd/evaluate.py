@@ -32,7 +32,7 @@ def evaluate(
 
     import_tensorflow()
     from ssd.evaluation import evaluate_folder
-    from ssd.tables import evaluation_report
+    from ssd.evaluation_table import evaluation_report
 
     report = evaluate_folder(run, data, split, track=console.track)
     console.show(report, evaluation_report)

@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from ssd.data import open_source, readable
-from ssd.metrics import coco_average_precision, voc_average_precision
+from ssd.diagnosis import Diagnosis, diagnose, truth_of
+from ssd.evaluation_findings import findings_of
+from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Run
 from ssdprep.derived import merged
 from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
+
+COCO = tuple(name for name in CocoScore.__dataclass_fields__ if name != "per_class")  # the twelve figures
 
 
 @dataclass(frozen=True)
@@ -27,27 +31,63 @@ class ClassScore:
     AP50: float
     AP: float
     voc07: float
+    voc10: float
+    difficult: int = 0  # of the boxes; VOC leaves them out, COCO does not
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The figures of a set: COCO's twelve; VOC's mean over the classes at IoU 0.5, of 2007 and of 2010 and later."""
+
+    images: int
+    coco: CocoScore
+    voc07: float
+    voc10: float
+    per_class: tuple[ClassScore, ...]
+
+    @property
+    def AP50(self) -> float:  # noqa: N802
+        """COCO's, over all classes."""
+        return self.coco.AP50
+
+    @property
+    def AP(self) -> float:  # noqa: N802
+        """COCO's, over all classes: the mean over IoU 0.50 to 0.95."""
+        return self.coco.AP
 
 
 @dataclass(frozen=True)
 class Evaluation(Report):
-    """The figures of one evaluation: COCO's AP50 and AP, VOC 2007's 11-point mean at IoU 0.5."""
+    """Everything that one evaluation found out: figures, what goes wrong, and what looks wrong with the set itself."""
 
-    source: str
-    images: int
-    AP50: float
-    AP: float
-    voc07: float
-    per_class: tuple[ClassScore, ...]
+    run: Path
+    data: Path
+    source: str  # the data and its split, in words
+    names: tuple[str, ...]
+    scores: Scores
+    diagnosis: Diagnosis
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types; a figure that is not defined is null."""
+        scores, seen = self.scores, self.diagnosis
+        per_class = zip(scores.per_class, seen.classes, strict=True)
         return {
+            "run": str(self.run),
             "data": self.source,
-            "images": self.images,
-            **_figures(self),
-            "per_class": {c.name: {"boxes": c.boxes, **_figures(c)} for c in self.per_class},
+            "images": scores.images,
+            **_figures(AP50=scores.AP50, AP=scores.AP, voc07=scores.voc07, voc10=scores.voc10),
+            "coco": _figures(**{name: getattr(scores.coco, name) for name in COCO}),
+            "per_class": {
+                score.name: {
+                    "boxes": score.boxes,
+                    "difficult": score.difficult,
+                    **_figures(AP50=score.AP50, AP=score.AP, voc07=score.voc07, voc10=score.voc10),
+                    **each.to_dict(),
+                }
+                for score, each in per_class
+            },
+            **seen.to_dict(self.names),
         }
 
 
@@ -67,37 +107,40 @@ def evaluate_folder(run: Path, data: Path, split: str | None = None, *, track: T
             f"{described}: no photo has a box, so nothing can be measured",
             "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo",
         )
-    evaluation, _ = evaluate(detector, examples, track=track)
-    return Evaluation(**{**vars(evaluation), "source": described, "findings": merged(source.findings, bad)})
+    scores, found = evaluate(detector, examples, track=track)
+    diagnosis = diagnose(examples, found, detector.labels.names)
+    doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
+    findings = (*merged(source.findings, bad), *doubts)
+    return Evaluation(run, data, described, detector.labels.names, scores, diagnosis, findings)
 
 
-def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Evaluation, list[np.ndarray]]:
+def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:
     """Score a run on labelled photos; what it found, (M, 6) for each photo as `Run.detect` yields it, comes beside."""
     found = list(run.detect(examples, track=track))
     return score(examples, found, run.labels.names), found
 
 
-def score(examples: Sequence[Example], found: Sequence[np.ndarray], names: Sequence[str]) -> Evaluation:
+def score(examples: Sequence[Example], found: Sequence[np.ndarray], names: Sequence[str]) -> Scores:
     """The figures of detections, in pixels of the upright photos.
 
     VOC leaves objects marked difficult out of the count; COCO knows no such mark and counts them.
     """
-    truth = [np.concatenate([e.ids[:, None], _pixels(e)], axis=1) for e in examples]
+    truth, difficult = [truth_of(e) for e in examples], [e.difficult for e in examples]
     coco = coco_average_precision(truth, found, len(names))
-    voc = voc_average_precision(truth, found, len(names), difficult=[e.difficult for e in examples])
-    boxes = np.bincount(np.concatenate([e.ids for e in examples]), minlength=len(names) + 1)
-    per_class = tuple(
-        ClassScore(name, int(boxes[i]), float(coco.per_class.AP50[i - 1]), float(coco.per_class.AP[i - 1]), float(v))
-        for i, (name, v) in enumerate(zip(names, voc.per_class, strict=True), start=1)
+    voc07, voc10 = (
+        voc_average_precision(truth, found, len(names), difficult=difficult, method=method)
+        for method in ("11point", "area")
     )
-    return Evaluation("", len(examples), float(coco.AP50), float(coco.AP), float(voc.mean), per_class)
+    ids = np.concatenate([np.zeros(0, np.int32), *(e.ids for e in examples)])
+    boxes = np.bincount(ids, minlength=len(names) + 1)
+    hard = np.bincount(ids[np.concatenate([np.zeros(0, bool), *difficult])], minlength=len(names) + 1)
+    figures = zip(coco.per_class.AP50, coco.per_class.AP, voc07.per_class, voc10.per_class, strict=True)
+    per_class = tuple(
+        ClassScore(name, int(boxes[i]), *map(float, each), int(hard[i]))
+        for i, (name, each) in enumerate(zip(names, figures, strict=True), start=1)
+    )
+    return Scores(len(examples), coco, float(voc07.mean), float(voc10.mean), per_class)
 
 
-def _pixels(example: Example) -> np.ndarray:
-    height, width = example.size
-    return example.boxes.astype(np.float64) * [width, height, width, height]
-
-
-def _figures(scores: Evaluation | ClassScore) -> dict[str, float | None]:
-    values = {key: getattr(scores, key) for key in ("AP50", "AP", "voc07")}
+def _figures(**values: float) -> dict[str, float | None]:
     return {key: None if math.isnan(value) else value for key, value in values.items()}

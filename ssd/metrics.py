@@ -14,12 +14,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ssd.hits import COCO_LIMIT, coco_hits
 from ssd.overlaps import Bools, Floats, Ints, Pairs, Rows, detection_rows, object_rows, pairs_of, values_of
 
 COCO_IOUS = np.linspace(0.5, 0.95, 10)
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)
 COCO_AREAS = np.array([[0, 1e5**2], [0, 32**2], [32**2, 96**2], [96**2, 1e5**2]])  # all, small, medium, large
-COCO_LIMITS = (1, 10, 100)  # detections an image and class
+COCO_LIMITS = (1, 10, COCO_LIMIT)  # detections an image and class
 
 
 class VocScore(NamedTuple):
@@ -117,7 +118,9 @@ def coco_average_precision(
     crowds = values_of(crowd, truth, 0.0, "crowd") > 0
     size = truth.area() if areas is None else values_of(areas, truth, 0.0, "areas")
     ignore = _outside(size) | crowds[:, None]
-    right, ignored = _coco_matches(found, pairs_of(found, truth, crowd=crowds), ignore, crowds)
+    hits = coco_hits(found, pairs_of(found, truth, crowd=crowds), COCO_IOUS, ignore, crowds)
+    right = hits >= 0
+    ignored = np.append(ignore, np.zeros((1, len(COCO_AREAS)), bool), axis=0)[hits, np.arange(len(COCO_AREAS))]
     counted = ~ignored & (right | ~_outside(found.area())[:, None])
     right &= ~ignored
 
@@ -129,7 +132,7 @@ def coco_average_precision(
         rows = edges[c] + np.argsort(-found.scores[edges[c] : edges[c + 1]], kind="stable")
         wanted = np.count_nonzero(~ignore[truth.classes == c + 1], axis=0)
         for a in np.flatnonzero(wanted):
-            precision[c, a] = _coco_precision(right[rows, :, a], counted[rows, :, a], wanted[a])
+            precision[c, a] = coco_precision(right[rows, :, a], counted[rows, :, a], wanted[a])
             for m, limit in enumerate(COCO_LIMITS):
                 recall[c, a, m] = np.count_nonzero(right[rows[found.rank[rows] < limit], :, a], axis=0) / wanted[a]
     return _coco_score(precision, recall)
@@ -166,38 +169,7 @@ def _outside(sizes: Floats) -> Bools:
     return (sizes[:, None] < COCO_AREAS[:, 0]) | (sizes[:, None] > COCO_AREAS[:, 1])
 
 
-def _coco_matches(found: Rows, pairs: Pairs, ignore: Bools, crowds: Bools) -> tuple[Bools, Bools]:
-    """Which detections found an object, and which of these an ignored one: (found, IoUs, areas), for each threshold.
-
-    In each image and class the best detection chooses first: of the objects still free the one it overlaps most, the
-    last of equal ones, and an ignored one only where no other is left. All images and classes take turns together:
-    first the best detection of each that overlaps anything, then the second.
-    """
-    near = np.flatnonzero(pairs.iou >= COCO_IOUS[0])
-    near = near[np.lexsort((pairs.truth[near], pairs.iou[near], pairs.found[near]))]
-    group = found.group(found.images.max(initial=0) + 1)[np.unique(pairs.found[near])]
-    turn = (np.arange(len(group)) - np.searchsorted(group, group))[np.unique(pairs.found[near], return_inverse=True)[1]]
-    near = near[np.argsort(turn, kind="stable")]
-
-    shape = len(found.order), len(COCO_IOUS), len(COCO_AREAS)
-    matched, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
-    free = np.ones((len(ignore), *shape[1:]), bool)
-    for now in np.split(near, np.cumsum(np.bincount(turn))[:-1]) if len(near) else ():
-        f, t = pairs.found[now], pairs.truth[now]
-        ahead = np.where(ignore[t], 0, len(now))[:, None]
-        place = np.arange(len(now))[:, None, None] + ahead  # the later, the better
-        able = (free[t] | crowds[t, None, None]) & (pairs.iou[now][:, None] >= COCO_IOUS)[:, :, None]
-        who, start = np.unique(f, return_index=True)
-        best = np.maximum.reduceat(np.where(able, place, -1), start, axis=0)
-        i, k, a = np.nonzero(best >= 0)
-        chosen = t[best[i, k, a] % len(now)]
-        matched[who[i], k, a] = True
-        ignored[who[i], k, a] = ignore[chosen, a]
-        free[chosen, k, a] = False
-    return matched, ignored
-
-
-def _coco_precision(right: Bools, counted: Bools, wanted: int) -> Floats:
+def coco_precision(right: Bools, counted: Bools, wanted: int) -> Floats:
     """The envelope of precision at COCO's recalls, for each IoU: (IoUs, recalls) from (found, IoUs), best first."""
     seen = np.cumsum(counted, axis=0)
     result = np.zeros((right.shape[1], len(COCO_RECALLS)))

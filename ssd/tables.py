@@ -13,7 +13,6 @@ from ssdprep.wording import counted, quoted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ssd.evaluation import Evaluation
     from ssd.found import Found
     from ssd.labelling import Labelled
     from ssd.prediction import Predictions
@@ -33,23 +32,6 @@ def train_report(report: Trained) -> Iterator[RenderableType | Next]:
     yield f"  {run}/curves.png      loss and AP over the epochs"
     yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
     yield Next(f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
-
-
-def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
-    """AP for each class and over all."""
-    from rich.table import Table
-
-    table = Table(
-        title=f"{counted(report.images, 'photo')} of {report.source}", title_justify="left", box=None, pad_edge=False
-    )
-    for column in ("class", "boxes", "AP50", "AP", "VOC07"):
-        table.add_column(column, justify="left" if column == "class" else "right")
-    table.add_column("")
-    for c in report.per_class:
-        table.add_row(c.name, str(c.boxes), *map(figure, (c.AP50, c.AP, c.voc07)), bar(c.AP50))
-    overall = map(figure, (report.AP50, report.AP, report.voc07))
-    table.add_row("all", str(sum(c.boxes for c in report.per_class)), *overall, bar(report.AP50), style="bold")
-    yield table
 
 
 def prediction_report(report: Predictions) -> Iterator[RenderableType | Next]:

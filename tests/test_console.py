@@ -177,12 +177,20 @@ def test_a_cure_that_is_a_command_can_be_typed_as_it_stands(cli, tmp_path):
 
 
 def test_tables_of_the_detector_show_names_as_they_are(capsys):
-    from ssd.evaluation import ClassScore, Evaluation
-    from ssd.tables import evaluation_report
+    import numpy as np
 
-    scores = (ClassScore("[/b]", 1, 0.5, 0.5, 0.5), ClassScore("[red]apple", 1, 0.5, 0.5, 0.5))
+    from ssd.diagnosis import diagnose
+    from ssd.evaluation import Evaluation, score
+    from ssd.evaluation_table import evaluation_report
+    from ssd.pipeline import Example
+
+    names, boxes = ("[/b]", "[red]apple"), np.array([[0, 0, 0.5, 0.5]] * 2, np.float32)
+    examples = [Example("a.jpg", (10, 10), boxes, np.array([1, 2]), np.zeros(2, bool))]
+    found = [np.array([[1, 0.9, 0, 0, 5, 5], [1, 0.8, 5, 5, 9, 9]])]
+    scores, diagnosis = score(examples, found, names), diagnose(examples, found, names)
+    report = Evaluation(Path("run"), Path("set"), "[old] :apple:", names, scores, diagnosis)
     with pytest.raises(SystemExit):
-        console.show(Evaluation("[old] :apple:", 1, 0.5, 0.5, 0.5, scores), evaluation_report)
+        console.show(report, evaluation_report)
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("[/b]", "[red]apple", "1 photo of [old] :apple:"))
 

@@ -1,0 +1,68 @@
+"""What an evaluation finds wrong with the set, or with what the detector learnt from: each with its cause and cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssd.box_findings import shifted, turned
+from ssd.class_findings import exchanged, few_boxes, found_everywhere, never_found
+from ssd.colour_findings import colours_exchanged
+from ssd.data import open_source, train_and_val
+from ssd.hits import Judged
+from ssd.pipeline import Example
+from ssd.run import CONFIG, Run
+from ssdprep.labels import LabelMap
+from ssdprep.record import Finding, SsdprepError, Track, untracked
+
+
+def findings_of(
+    detector: Run,
+    run: Path,
+    data: Path,
+    examples: Sequence[Example],
+    found: Sequence[np.ndarray],
+    judged: Judged,
+    *,
+    track: Track = untracked,
+) -> tuple[Finding, ...]:
+    """All of them. found: of each photo as `Run.detect` yields it; judged: the same beside the labels."""
+    names = detector.labels.names
+    of_turned, is_turned = turned(examples, found)
+    of_exchanged, rings = exchanged(judged, names, data)
+    upright = judged.truth.classes[~is_turned[judged.truth.images]]
+    accounted = rings | ({*judged.truth.classes.tolist()} - {*upright.tolist()})
+    findings = (
+        *found_everywhere(judged, names, data),
+        *never_found(judged, names, data, accounted, lambda: boxes_in_training(run, detector.labels)),
+        *of_exchanged,
+        *shifted(judged, is_turned, data),
+        *of_turned,
+        *colours_exchanged(detector, examples, found, data, track=track),
+        *few_boxes(judged, names, data),
+    )
+    return tuple(finding.about(data) for finding in findings)
+
+
+def boxes_in_training(run: Path, labels: LabelMap) -> Mapping[str, int] | None:
+    """Boxes of each class that a run learnt from: as it recorded them, else counted where its data still lies.
+
+    None where neither can be had.
+    """
+    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    counts = recorded.get("boxes")
+    if isinstance(counts, Mapping) and all(isinstance(count, int) for count in counts.values()):
+        return counts
+    data = recorded.get("data")
+    if not isinstance(data, str) or not Path(data).is_dir():
+        return None
+    try:
+        training, _ = train_and_val(open_source(Path(data), labels), int(recorded.get("seed", 0)))
+    except SsdprepError:  # the folder is there and is another data set by now
+        return None
+    ids = np.concatenate([np.zeros(0, np.int32), *(example.ids for example in training)])
+    counted = np.bincount(ids, minlength=len(labels.names) + 1)[1:]
+    return dict(zip(labels.names, counted.tolist(), strict=True))

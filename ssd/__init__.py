@@ -36,6 +36,7 @@ _HOME = {
     "train_folder": "trainer",
     "evaluate_folder": "evaluation",
     "predict_photos": "prediction",
+    "fit_folder": "anchor_fitting",
 }
 __all__ = [*_HOME, "presets"]
 

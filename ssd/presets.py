@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd.config import Config, Extra, LayerNames
@@ -181,9 +182,13 @@ PRESETS = {
 
 
 def preset(name: str) -> Config:
-    """The preset of that name; `SsdprepError` names the nearest where there is none."""
+    """The preset of that name, or in that .json file; `SsdprepError` names the nearest where there is none."""
     if name in PRESETS:
         return PRESETS[name]
+    if name.endswith(".json"):
+        from ssd.preset_file import read_preset
+
+        return read_preset(Path(name))
     from difflib import get_close_matches
 
     near = get_close_matches(name, PRESETS, n=1, cutoff=0.0)[0]

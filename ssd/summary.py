@@ -75,7 +75,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 @app.command()
 def summary(
     preset: Annotated[
-        str | None, typer.Argument(metavar="PRESET", help="A detector.", show_default="a table of all")
+        str | None,
+        typer.Argument(metavar="PRESET", help="A detector, or a .json of one.", show_default="a table of all"),
     ] = None,
     classes: Annotated[int, typer.Option(min=1, help="How many classes it tells apart, without background.")] = 20,
     json: Json = False,

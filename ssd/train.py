@@ -28,7 +28,10 @@ def train(
     ] = "imagenet",
     preset: Annotated[
         str,
-        typer.Option(metavar="NAME", help="The detector; python -m ssd.summary lists them."),
+        typer.Option(
+            metavar="NAME|FILE.json",
+            help="The detector: python -m ssd.summary lists them, ssd.fit_anchors writes your own.",
+        ),
     ] = "mobilenet_v2_ssd_224",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Photos in one step.")] = 16,

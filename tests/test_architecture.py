@@ -90,7 +90,17 @@ def test_only_the_console_prints():
 
 @pytest.mark.parametrize(
     "module",
-    ["ssdprep.cli", "ssdprep", "ssd.train", "ssd.evaluate", "ssd.predict", "ssd.export", "ssd.summary", "ssd"],
+    [
+        "ssdprep.cli",
+        "ssdprep",
+        "ssd.train",
+        "ssd.evaluate",
+        "ssd.predict",
+        "ssd.export",
+        "ssd.summary",
+        "ssd.fit_anchors",
+        "ssd",
+    ],
 )
 def test_the_start_is_light(module):
     code = f"import sys, {module}; print(*sys.modules)"

@@ -131,17 +131,20 @@ def training_batches(
         raise ValueError(f"shard {index} of {count} cannot share batches of {batch}")
     priors = tf.constant(anchors, tf.float32)
 
-    def draw(number: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+    def draw(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         photo = pictures.read(number, lambda n: order.photo(int(n)))
-        picture, boxes, ids = augment(*photo, tf.stack([seed, number]), config.image_size, how)
-        return picture, encode_targets(
+        return augment(*photo, tf.stack([seed, number]), config.image_size, how)
+
+    def encode(images: tf.Tensor, boxes: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        return images, encode_targets(
             boxes, ids, priors, variances=config.variances, pos_iou=config.pos_iou, neg_iou=config.neg_iou
         )
 
     steps = tf.data.Dataset.range(first, tf.int64.max // batch)
     numbers = steps.flat_map(lambda step: tf.data.Dataset.range(step * batch + index, (step + 1) * batch, count))
     drawn = numbers.map(draw, num_parallel_calls=workers, deterministic=True)
-    return drawn.batch(len(range(index, batch, count)), drop_remainder=True).prefetch(2)
+    padded = drawn.padded_batch(len(range(index, batch, count)), drop_remainder=True)  # an id of 0 is no object
+    return padded.map(encode, num_parallel_calls=workers, deterministic=True).prefetch(2)
 
 
 def batch_examples(

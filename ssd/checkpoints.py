@@ -62,6 +62,12 @@ class KeepBest(keras.callbacks.Callback):
         self._begun = time.monotonic()
         self._ends: list[float] = []  # when the epoch began, and when each of its steps ended
 
+    @property
+    def has_waited(self) -> bool:
+        """Have as many epochs as the recipe's patience brought nothing better?"""
+        patience = self._recipe.patience
+        return patience is not None and self.history[-1].epoch - best_of(self.history).epoch >= patience
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock."""
         self._ends = [time.monotonic()]
@@ -94,6 +100,7 @@ class KeepBest(keras.callbacks.Callback):
             self.history.append(line)
             if best_of(self.history) is line:
                 self._run.save(self._out, **self._facts, kept=line.to_dict())
+        self.model.stop_training = self.has_waited
         write_history(self._out / "history.csv", self.history)
         left = (trained + time.monotonic() - trained_at) * (self._recipe.epochs - line.epoch)
         self._say(told(line, self._recipe.epochs, best_of(self.history) is line, left))

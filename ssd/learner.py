@@ -34,8 +34,12 @@ class Learner(keras.Model):
         return classes + boxes + sum(self.detector.losses)
 
 
-class AveragedAdam(keras.optimizers.Adam):
-    """Adam with a slower rate, and a warm-up, for some variables; a moving average of all stands beside them."""
+class Averaged:
+    """For any Keras optimizer: a slower rate, and a warm-up, for some variables; a moving average of all beside them.
+
+    rate: a number or a schedule; slow: paths of the variables that learn at ``slow_factor`` of it, after
+    ``slow_warmup`` steps; averaging: how much of the average each step keeps.
+    """
 
     def __init__(
         self, rate: Any, slow: set[str], slow_factor: float, slow_warmup: int, averaging: float, **options: Any
@@ -79,6 +83,24 @@ class AveragedAdam(keras.optimizers.Adam):
         finally:
             for value, variable in zip(kept, self._trainable_variables, strict=True):
                 variable.assign(value)
+
+
+class AveragedAdam(Averaged, keras.optimizers.Adam):
+    """Kingma and Ba 2015."""
+
+
+class AveragedAdamW(Averaged, keras.optimizers.AdamW):
+    """Loshchilov and Hutter 2019: the weights themselves decay, not the loss."""
+
+
+class AveragedSGD(Averaged, keras.optimizers.SGD):
+    """Stochastic gradient descent, with the momentum of the SSD paper (Liu et al. 2016, section 3)."""
+
+    def __init__(self, *values: Any, momentum: float = 0.9, **options: Any) -> None:
+        super().__init__(*values, momentum=momentum, **options)
+
+
+OPTIMIZERS = {"adam": AveragedAdam, "adamw": AveragedAdamW, "sgd": AveragedSGD}
 
 
 class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import keras
 
 from ssd.augmentation import Augmentation
-from ssd.learner import AveragedAdam, WarmCosine
+from ssd.learner import OPTIMIZERS, Averaged, WarmCosine
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Recipe:
     clip_norm: float = 10.0
     averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
     first_free_block: int = 3  # pretrained blocks before it stay frozen
+    optimizer: str = "adam"  # a key of `ssd.learner.OPTIMIZERS`
+    weight_decay: float | None = None  # a step, times the rate; None: as the optimizer has it (adamw 0.004, others 0)
+    patience: int | None = None  # epochs without a better AP50 on val after which training ends; None: it never does
     balance: float = 0.0  # how strongly photos of rare classes are preferred, 0..1: `ssd.sampling.repeat_factors`
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -54,17 +57,23 @@ def freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: Re
             layer.momentum = min(layer.momentum, 0.98)
 
 
-def optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]) -> AveragedAdam:
-    """The optimizer of a stage that begins after ``begun`` epochs of ``steps`` steps each."""
+def optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]) -> Averaged:
+    """The optimizer of a stage that begins after ``begun`` epochs of ``steps`` steps each.
+
+    Biases, BatchNorm and the lengths of normalised maps do not decay.
+    """
     total = recipe.epochs * steps
     warmup = max(1, min(round(recipe.warmup_epochs * steps), total // 4))
     known = set(pretrained)
     slow = {v.path for layer in model.layers if layer.name in known for v in layer.trainable_variables}
-    return AveragedAdam(
+    made = OPTIMIZERS[recipe.optimizer](
         WarmCosine(recipe.rate, warmup, total, recipe.final_rate, begun * steps),
         slow,
         recipe.backbone_share,
         warmup,
         recipe.averaging,
         global_clipnorm=recipe.clip_norm,
+        **({} if recipe.weight_decay is None else {"weight_decay": recipe.weight_decay}),
     )
+    made.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", "scale"])
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,15 @@ import typer
 
 from ssdprep import console
 from ssdprep.options import Debug, Json, Quiet, Seed
+
+
+class Optimizer(StrEnum):
+    """The keys of `ssd.learner.OPTIMIZERS`, known before TensorFlow is loaded."""
+
+    ADAM = "adam"
+    ADAMW = "adamw"
+    SGD = "sgd"
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,6 +48,17 @@ def train(
     rate: Annotated[
         float, typer.Option(min=1e-8, help="Peak learning rate of the heads; the backbone's is half of it.")
     ] = 1e-3,
+    optimizer: Annotated[Optimizer, typer.Option(help="What takes the steps.")] = Optimizer.ADAM,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(min=0, help="How fast weights decay, times the rate.", show_default="0.004 with adamw, else 0"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="EPOCHS", help="Stop when so many brought no better AP50 on val.", show_default="never"
+        ),
+    ] = None,
     flip_v: Annotated[
         bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")
     ] = False,
@@ -73,7 +94,10 @@ def train(
     from ssd.tables import train_report
     from ssd.trainer import Recipe, train_folder
 
-    recipe = Recipe(epochs=epochs, batch=batch, rate=rate, balance=balance)
+    recipe = Recipe(
+        epochs=epochs, batch=batch, rate=rate, optimizer=optimizer.value, weight_decay=weight_decay, patience=patience,
+        balance=balance,
+    )  # fmt: skip
     if flip_v:
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))
     report = train_folder(

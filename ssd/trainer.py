@@ -185,5 +185,7 @@ def train(
                 verbose=0,
                 shuffle=False,  # the stream is shuffled already
             )
+        if keep.has_waited:
+            break
         begun += epochs
     return keep.history

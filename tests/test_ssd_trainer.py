@@ -14,11 +14,11 @@ import pytest
 from ssd.data import Source, train_and_val
 from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
 from ssd.history import Epoch, best_of
-from ssd.learner import AveragedAdam, WarmCosine
+from ssd.learner import OPTIMIZERS, AveragedAdam, WarmCosine
 from ssd.pipeline import Example
 from ssd.presets import preset
 from ssd.run import Run
-from ssd.stages import Recipe, freeze
+from ssd.stages import Recipe, freeze, optimizer
 from ssd.trainer import train
 from ssdprep.images import encode_jpeg
 from ssdprep.labels import LabelMap
@@ -144,23 +144,44 @@ def test_the_rate_rises_and_falls():
 
 
 def test_averages_follow_and_step_aside():
-    optimizer = AveragedAdam(0.1, slow=set(), slow_factor=1.0, slow_warmup=1, averaging=0.5)
+    adam = AveragedAdam(0.1, slow=set(), slow_factor=1.0, slow_warmup=1, averaging=0.5)
     variable = keras.Variable([1.0])
-    optimizer.build([variable])
-    optimizer.apply([np.array([1.0], np.float32)])
+    adam.build([variable])
+    adam.apply([np.array([1.0], np.float32)])
     moved = variable.numpy().copy()
     keep = min(0.5, 2 / 11)
-    with optimizer.averaged():
+    with adam.averaged():
         assert variable.numpy() == pytest.approx(keep * 1.0 + (1 - keep) * moved, abs=1e-6)
     assert variable.numpy() == pytest.approx(moved)
 
 
 def test_slow_variables_move_less():
     fast, slow = keras.Variable([1.0], name="fast"), keras.Variable([1.0], name="slow")
-    optimizer = AveragedAdam(0.1, slow={slow.path}, slow_factor=0.25, slow_warmup=1, averaging=0.9)
-    optimizer.build([fast, slow])
-    optimizer.apply([np.array([1.0], np.float32)] * 2)
+    adam = AveragedAdam(0.1, slow={slow.path}, slow_factor=0.25, slow_warmup=1, averaging=0.9)
+    adam.build([fast, slow])
+    adam.apply([np.array([1.0], np.float32)] * 2)
     assert (1 - slow.numpy()) == pytest.approx(0.25 * (1 - fast.numpy()), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_averages_and_spares_biases(name):
+    recipe = Recipe(optimizer=name, weight_decay=0.5, rate=0.1, warmup_epochs=0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, bias_initializer="ones")])
+    made = optimizer(model, recipe, steps=10, begun=0, pretrained=())
+    kernel, bias = model.trainable_variables
+    before = kernel.numpy()
+    made.build(model.trainable_variables)
+    made.apply([np.zeros((2, 1), np.float32), np.zeros(1, np.float32)])
+    assert kernel.numpy() == pytest.approx(before * (1 - 0.5 * 0.1))  # nothing but decay: the gradient is 0
+    assert bias.numpy() == 1.0
+    with made.averaged():
+        assert (np.abs(kernel.numpy()) > np.abs(before) * (1 - 0.5 * 0.1)).all()
+
+
+def test_decay_is_the_optimizers_own_where_none_is_given():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    decays = {name: optimizer(model, Recipe(optimizer=name), 10, 0, ()).weight_decay for name in OPTIMIZERS}
+    assert decays == {"adam": None, "adamw": 0.004, "sgd": None}
 
 
 # The checkpoint
@@ -191,6 +212,15 @@ def test_a_run_survives_and_says_what_it_is(tmp_path):
         assert ((rows[:, 2:] >= 0) & (rows[:, 2:] <= 64)).all()
         assert (np.diff(rows[:, 1]) <= 0).all()
         assert e.size == (64, 64)
+
+
+def test_patience_ends_what_does_not_improve(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encode_jpeg(np.zeros((64, 64, 3), np.uint8)))
+    examples = [example("a.jpg", 1, folder=tmp_path)] * 2
+    run = Run.new(SMALL, LabelMap(("red",)))
+    recipe = Recipe(epochs=9, batch=2, rate=1e-9, patience=2)  # with such a rate nothing gets better
+    history = train(run, examples, examples, recipe, tmp_path / "run", seed=0)
+    assert len(history) == best_of(history).epoch + 2 < 9
 
 
 def test_a_broken_run_is_named(tmp_path):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
+from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of
 from ssd.messages import listed
-from ssd.pipeline import Example, example_of
 from ssdprep.derived import damage, read_source
-from ssdprep.formats.tfexample import ORIGINAL
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
@@ -25,7 +23,6 @@ from ssdprep.walk import folded, walk
 from ssdprep.wording import quoted
 
 _BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
-_AGAIN = "write it again with ssdprep tfrecord"
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,12 @@ class Source:
 
     path: Path
     labels: LabelMap
-    splits: dict[str, tuple[Example, ...]]
+    splits: dict[str, Sequence[Example]]
     findings: tuple[Finding, ...]
     photos_left_out: int = 0
     boxes_left_out: int = 0
 
-    def split(self, name: str) -> tuple[Example, ...]:
+    def split(self, name: str) -> Sequence[Example]:
         """The examples of a split; `SsdprepError` names those that there are."""
         if self.splits.get(name):
             return self.splits[name]
@@ -66,7 +63,7 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
     finding. Raises `SsdprepError` where nothing is left, or a class is not in ``labels``.
     """
     if (path / "manifest.json").is_file():
-        return _from_tfrecords(path, labels)
+        return _from_tfrecords(path, labels, track)
     source = read_source(path, track=track)
     present = sorted({thing.name for record in source.records for thing in record.objects})
     labels = labels or LabelMap.from_names(present)
@@ -85,7 +82,7 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
     )
 
 
-def train_and_val(source: Source, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequence[Example]]:
     """What to train on and what to validate on; never the test split.
 
     Without a val split, an eighth of train is set aside, by a hash of the photos' names and the seed, so that the
@@ -97,16 +94,20 @@ def train_and_val(source: Source, seed: int) -> tuple[tuple[Example, ...], tuple
         return training, source.splits["val"]
     if len(training) < 2:
         raise SsdprepError(f"{source.path} has one photo to train on: it takes two", "label more photos")
-    photos = [e for e in training if e.original in ("", folded(Path(e.source).stem))]
-    validation = tuple(photos[i] for i in _held_out(photos, seed, one_in=8))
+    photos = chosen(training, [i for i, e in enumerate(training) if e.original in ("", folded(Path(e.source).stem))])
+    validation = chosen(photos, _held_out(photos, seed, one_in=8))
     held = {e.source for e in validation} | {e.original for e in validation if e.original}
-    return tuple(e for e in training if e.source not in held and e.original not in held), validation
+    kept = [i for i, e in enumerate(training) if e.source not in held and e.original not in held]
+    return chosen(training, kept), validation
 
 
-def readable(
-    examples: Sequence[Example], *, track: Track = untracked
-) -> tuple[tuple[Example, ...], tuple[Finding, ...]]:
-    """The examples whose photos can be decoded; a finding for each of the others. `SsdprepError` where none can."""
+def readable(examples: Sequence[Example], *, track: Track = untracked) -> tuple[Sequence[Example], tuple[Finding, ...]]:
+    """The examples whose photos can be decoded; a finding for each of the others. `SsdprepError` where none can.
+
+    Photos in TFRecords were decoded when they were written, and their checksums held when the records were opened.
+    """
+    if isinstance(examples, RecordExamples):
+        return examples, ()
     with ThreadPoolExecutor() as threads:
         faults = list(track(threads.map(_fault_of, examples), "Checking photos", len(examples)))
     if examples and None not in faults:
@@ -155,58 +156,24 @@ def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
     return held if seen else [*held, *with_boxes[-1:]]
 
 
-def _from_tfrecords(path: Path, labels: LabelMap | None) -> Source:
+def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source:
     own = path / "label_map.pbtxt"
-    read: dict[str, list[tuple[list[str], Example]]] = {}
-    for shard in sorted(path.glob("*-?????-of-?????.tfrecord")):
-        split = read.setdefault(shard.name.split("-")[0], [])
-        split += [_example_in(shard, offset, message) for offset, message in _messages(shard)]
-    if not any(read.values()):
-        raise SsdprepError(f"{path} holds no record", _AGAIN)
-    present = sorted({name for pairs in read.values() for names, _ in pairs for name in names})
+    table, ends = RecordTable(), dict[str, int]()
+    for shard in sorted(path.glob("*-?????-of-?????.tfrecord"), key=lambda file: file.name):
+        for _ in track(table.add(shard), f"Reading {shard.name}"):
+            pass
+        ends[shard.name.split("-")[0]] = len(table)
+    if not len(table):
+        raise SsdprepError(f"{path} holds no record", AGAIN)
+    present = sorted(table.vocabulary)
     if labels:
         _require_known(path, present, labels)
     else:
         labels = read_label_map(own)
         if unknown := [name for name in present if name not in labels.names]:
-            raise SsdprepError(f"the records of {path} have {listed(unknown)}, which {own.name} does not name", _AGAIN)
-    splits = {
-        split: tuple(replace(e, ids=np.array([labels.id_of(n) for n in names], np.int32)) for names, e in pairs)
-        for split, pairs in read.items()
-    }
-    return Source(path, labels, {"all": tuple(e for part in splits.values() for e in part), **splits}, ())
-
-
-def _messages(shard: Path) -> Iterator[tuple[int, bytes]]:
-    """Each record of a TFRecord file and where it begins; TensorFlow checks the checksums on the way."""
-    offset = 0
-    try:
-        for message in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
-            yield offset, message
-            offset += 8 + 4 + len(message) + 4  # length, its checksum, the message, its checksum
-    except tf.errors.OpError as error:
-        raise SsdprepError(f"{shard} is damaged: {error.message}", _AGAIN) from error
-
-
-def _example_in(shard: Path, offset: int, message: bytes) -> tuple[list[str], Example]:
-    """The classes of a record's objects, and the record as an example whose ids are still to be given."""
-    features = tf.train.Example.FromString(message).features.feature
-
-    def numbers(key: str) -> np.ndarray:
-        feature = features[key]
-        return np.array(feature.float_list.value or feature.int64_list.value)
-
-    names = [text.decode() for text in features["image/object/class/text"].bytes_list.value]
-    edges = [numbers(f"image/object/bbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
-    difficult = numbers("image/object/difficult")
-    source = features["image/filename"].bytes_list.value[0].decode()
-    drawn_from = features[ORIGINAL].bytes_list.value
-    return names, Example(
-        source=source,
-        size=(int(numbers("image/height")[0]), int(numbers("image/width")[0])),
-        boxes=np.stack(edges, axis=1).astype(np.float32).reshape(-1, 4),
-        ids=np.zeros(len(names), np.int32),
-        difficult=difficult.astype(bool) if len(difficult) else np.zeros(len(names), bool),
-        shard=(shard, offset),
-        original=drawn_from[0].decode() if drawn_from else folded(Path(source).stem),
-    )
+            raise SsdprepError(f"the records of {path} have {listed(unknown)}, which {own.name} does not name", AGAIN)
+    ids = np.array([labels.id_of(name) for name in table.vocabulary], np.int32)
+    whole = RecordExamples(table, ids, np.arange(len(table)))
+    begins = [0, *ends.values()]
+    splits = {split: whole[begin:end] for begin, (split, end) in zip(begins, ends.items(), strict=False)}
+    return Source(path, labels, {"all": whole, **splits}, ())

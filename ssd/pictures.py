@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd.pipeline import Example
+from ssd.pipeline import Example, decode
 from ssd.run import Run
 from ssdprep.record import Box, Object
 
@@ -81,7 +81,7 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, 
     chosen = examples[:: max(1, len(examples) // count)][:count]
     tiles, colours = [], palette(run.labels.names)
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
-        image, name = example.image(), Path(example.source).name
+        image, name = decode(example.encoded()).numpy(), Path(example.source).name
         objects, scores = found_objects(run, rows)
         found = found_panel(image, objects, scores, "", "found", colours=colours)
         tiles.append((panel(image, labelled(run, example), None, name, "labels", colours=colours), found))

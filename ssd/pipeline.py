@@ -8,82 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
 from ssd.augmentation import Augmentation, augment, sample
 from ssd.encoder import encode_targets
+from ssd.examples import Example
 from ssd.presets import Config
 from ssd.sampling import Order, repeat_factors
-from ssdprep import images
 from ssdprep.derived import damage
 from ssdprep.images import ImageFault
-from ssdprep.labels import LabelMap
-from ssdprep.record import Record, SsdprepError
+from ssdprep.record import SsdprepError
 
 _FAULT = "a photo cannot be read: "  # begins the text that `faults_named` looks for
 WHOLE = tf.constant([0.0, 0.0, 1.0, 1.0])
 CACHED = 2**31  # bytes of decoded pictures that are kept in memory; beyond, photos are decoded again in each epoch
-
-
-@dataclass(frozen=True)
-class Example:
-    """One photo to learn from or to be judged on: where its bytes are, and what is on it.
-
-    boxes: (N, 4) float32 corners, shares of the upright photo's sides; ids: (N,) int32 from 1; difficult: (N,) bool.
-    """
-
-    source: str  # the photo's path, or its name in a TFRecord
-    size: tuple[int, int]  # height, width of the upright photo
-    boxes: np.ndarray
-    ids: np.ndarray
-    difficult: np.ndarray
-    shard: tuple[Path, int] | None = None  # a TFRecord file and where in it the photo's record begins
-    original: str = ""  # names the photo that this picture was drawn from; "": nothing is known
-
-    def encoded(self) -> bytes:
-        """Bytes of an upright RGB JPEG or PNG."""
-        if self.shard is None:
-            return images.upright_bytes(Path(self.source)).data
-        return read_record(*self.shard).features.feature["image/encoded"].bytes_list.value[0]
-
-    def image(self) -> np.ndarray:
-        """The upright photo: uint8 (H, W, 3)."""
-        return decode(self.encoded()).numpy()
-
-
-def read_record(shard: Path, offset: int) -> tf.train.Example:
-    """The record that begins at ``offset`` of a TFRecord file: eight bytes of length, four of checksum, the message."""
-    try:
-        with shard.open("rb") as file:
-            file.seek(offset)
-            (length,) = struct.unpack("<Q4x", file.read(12))
-            return tf.train.Example.FromString(file.read(length))
-    except (struct.error, DecodeError) as error:
-        raise SsdprepError(f"{shard} is damaged at byte {offset:,}", "write it again with ssdprep tfrecord") from error
-
-
-def example_of(record: Record, labels: LabelMap) -> Example:
-    """A record whose boxes are upright, as an example. An unknown class raises `SsdprepError`."""
-    assert record.size is not None
-    sides = np.array([record.size.width, record.size.height] * 2, np.float32)
-    boxes = np.array([thing.box for thing in record.objects], np.float32).reshape(-1, 4)
-    return Example(
-        source=str(record.image),
-        size=(record.size.height, record.size.width),
-        boxes=np.clip(boxes / sides, 0.0, 1.0),
-        ids=np.array([labels.id_of(thing.name) for thing in record.objects], np.int32),
-        difficult=np.array([thing.difficult for thing in record.objects], bool),
-    )
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -155,7 +100,8 @@ def batch_examples(
 
 
 def _order(examples: Sequence[Example], batch: int, seed: int, balance: float) -> Order:
-    return Order(repeat_factors([example.ids for example in examples], balance), batch, seed)
+    often = repeat_factors([example.ids for example in examples], balance) if balance else np.ones(len(examples))
+    return Order(often, batch, seed)
 
 
 def evaluation_batches(examples: Sequence[Example], size: tuple[int, int], *, batch: int) -> Iterator[tf.Tensor]:

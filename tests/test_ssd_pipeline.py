@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -12,14 +13,20 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from make_labelled import labelled_folder
 
 from ssd.anchors import anchor_boxes
 from ssd.augmentation import Augmentation
-from ssd.pipeline import Example, batch_examples, evaluation_batches, faults_named, training_batches
+from ssd.data import open_source
+from ssd.examples import Example, RecordTable, chosen
+from ssd.pipeline import batch_examples, evaluation_batches, faults_named, training_batches
 from ssd.presets import preset
 from ssd.sampling import Order, repeat_factors, steps_per_epoch
-from ssdprep.images import encode_jpeg
-from ssdprep.record import SsdprepError
+from ssdprep.formats.tfexample import serialise
+from ssdprep.formats.tfrecord import write_tfrecords
+from ssdprep.images import Encoded, encode_jpeg
+from ssdprep.labels import LabelMap
+from ssdprep.record import Box, Object, Size, SsdprepError
 
 SMALL = replace(preset("mobilenet_v2_035_ssd_224"), image_size=(64, 64))
 ANCHORS = anchor_boxes(
@@ -160,6 +167,108 @@ def test_a_photo_that_goes_while_training_runs_is_named(examples, tmp_path, trai
         use()
     assert copies[9].source in raised.value.message
     assert raised.value.remedy
+
+
+def test_photos_in_memory_are_not_read_again(examples, tmp_path):
+    """Once all have been seen the files may go; ``cached=0`` above shows the contrary."""
+    copies = []
+    for example in examples:
+        (path := tmp_path / Path(example.source).name).write_bytes(Path(example.source).read_bytes())
+        copies.append(replace(example, source=str(path)))
+    batches = stream(copies, batch=10).as_numpy_iterator()
+    next(batches)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert len(next(batches)[0]) == 10
+
+
+# TFRecords
+
+
+@pytest.fixture
+def records(tmp_path) -> Path:
+    """A labelled folder, split, as TFRecords."""
+    write_tfrecords(labelled_folder(tmp_path / "set", splits=True), tmp_path / "records", shards=2)
+    return tmp_path / "records"
+
+
+def test_records_are_the_photos_that_they_were_written_from(records):
+    ours, theirs = open_source(records), open_source(records.parent / "set")
+    assert ours.labels == theirs.labels
+    for split in ("train", "val", "test"):
+        named = {Path(example.source).name: example for example in theirs.split(split)}
+        assert {example.source for example in ours.split(split)} == set(named)
+        for example in ours.split(split):
+            photo = named[example.source]
+            assert (example.size, example.original) == (photo.size, photo.original)
+            assert example.encoded() == photo.encoded()
+            assert np.allclose(example.boxes, photo.boxes, atol=1e-6)
+            assert (example.ids.tolist(), example.difficult.tolist()) == (photo.ids.tolist(), photo.difficult.tolist())
+
+
+def test_records_train_as_photos_do(records):
+    """The order in which they stand is another: the same photos, sorted, make the same pictures."""
+    both = (records, records.parent / "set")
+    sets = [sorted(open_source(folder).split("train"), key=lambda e: Path(e.source).name) for folder in both]
+    assert equal(*(taken(stream(each, batch=3), 2) for each in sets), tolerance=1e-3)
+
+
+def test_parts_of_records_stay_records(records):
+    source = open_source(records)
+    training = source.split("train")
+    assert [e.source for e in chosen(training, [2, 0])] == [training[2].source, training[0].source]
+    assert [e.source for e in training[1:]] == [e.source for e in training][1:]
+    assert len(source.split("all")) == sum(len(source.split(name)) for name in ("train", "val", "test"))
+    with pytest.raises(IndexError):
+        training[len(training)]
+
+
+def spoil(shard: Path, where: bytes) -> None:
+    data = bytearray(shard.read_bytes())
+    data[data.index(where) + len(where)] ^= 1
+    shard.write_bytes(data)
+
+
+@pytest.mark.parametrize("where", [b"image/encoded", b"image/object/bbox/xmin", b"image/key/sha256"])
+def test_a_damaged_record_names_its_file_before_training(records, where):
+    spoil(shard := next(records.glob("train-*")), where)
+    with pytest.raises(SsdprepError, match=f"{shard.name} is damaged.*again"):
+        open_source(records)
+
+
+@pytest.mark.parametrize("change", ["flipped", "cut"])
+def test_a_record_damaged_in_training_names_its_file(records, change):
+    (train,) = (open_source(records).split("train"),)
+    for shard in records.glob("train-*"):
+        at = shard.read_bytes().index(b"\xff\xd8\xff") + 200 if change == "flipped" else 100
+        data = bytearray(shard.read_bytes())
+        data[at] ^= 255
+        shard.write_bytes(data if change == "flipped" else data[:at])
+
+    def use() -> None:
+        with faults_named():
+            next(iter(stream(train)))
+
+    with pytest.raises(SsdprepError, match=r"train-0000.-of-00002.tfrecord is damaged at byte.*ssdprep tfrecord"):
+        use()
+
+
+def test_a_million_records_fit_in_memory(tmp_path):
+    """A row with two boxes stays below 250 bytes, whatever its photo weighs."""
+    labels, count = LabelMap(("apple", "milk")), 1500
+    things = [Object("apple", Box(1, 1, 30, 40)), Object("milk", Box(10, 10, 60, 60))]
+    with tf.io.TFRecordWriter(str(shard := tmp_path / "train-00000-of-00001.tfrecord")) as writer:
+        for i in range(count):
+            photo = Encoded(b"x" * 40_000, "JPEG", Size(64, 64), "passed through")
+            writer.write(serialise(f"photos/IMG_{i:06}.jpg", photo, "0" * 64, things, labels))
+    table = RecordTable()
+    tracemalloc.start()
+    for _ in table.add(shard):
+        pass
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(table) == count
+    assert held / count < 250
 
 
 def test_other_errors_pass_through():

@@ -43,8 +43,8 @@ def encode_targets(
     """The targets of an image or of a batch, on tensors, for `ssd.loss.multibox_loss`.
 
     boxes: (..., N, 4) corners as shares of the image's sides; class_ids: int (..., N), from 1; an id of 0 or less is
-    padding, whatever its box. anchors: (n_boxes, 4) centroids as shares. N may be 0. Objects without area, or beyond
-    all anchors, get none.
+    padding, whatever its box. anchors: (n_boxes, 4) centroids as shares. N may be 0. Objects without area, beyond all
+    anchors, or with an edge that is no number get none.
     """
     class_ids = tf.cast(class_ids, tf.int32)
     boxes = tf.where(class_ids[..., None] > 0, tf.cast(boxes, tf.float32), 0.0)

@@ -52,22 +52,21 @@ def match(weights: Any, pos_iou: float = 0.5, neg_iou: float = 0.3) -> tf.Tensor
     anchor. m may be 0, and may be unknown while a graph is traced.
     """
     weights = tf.convert_to_tensor(weights)
-    shape = tf.shape(weights)
+    shape = tf.shape(weights, tf.int64)
     m, n = shape[-2], shape[-1]
     table = tf.reshape(weights, [-1, m, n])
-    best = tf.reshape(tf.reduce_max(table, axis=1), [-1])  # of an empty column: -inf
+    best = tf.reduce_max(table, axis=1)  # of an empty column: -inf
     objects = tf.where(best >= neg_iou, NEUTRAL, BACKGROUND)
 
     # Only few anchors are positive: look for the best object of those alone.
     positive = tf.where(best >= pos_iou)
-    by_object = tf.reshape(tf.transpose(table, [1, 0, 2]), [m, -1])
-    objects = tf.tensor_scatter_nd_update(
-        objects, positive, _first_argmax(tf.gather(by_object, positive[:, 0], axis=1))
-    )
+    image, anchor = positive[:, 0], positive[:, 1]
+    rivals = tf.gather(tf.reshape(table, [-1]), (image * m + tf.range(m)[:, None]) * n + anchor)
+    objects = tf.tensor_scatter_nd_update(objects, positive, _first_argmax(rivals))
 
     columns = _bipartite(table)
     owners = tf.where(columns >= 0)
-    objects = tf.tensor_scatter_nd_update(objects, _flat(owners, columns, n), tf.cast(owners[:, 1], tf.int32))
+    objects = tf.tensor_scatter_nd_update(objects, _places(owners, columns), tf.cast(owners[:, 1], tf.int32))
     return tf.reshape(objects, tf.concat([shape[:-2], [n]], axis=0))
 
 
@@ -75,34 +74,37 @@ def _bipartite(table: tf.Tensor) -> tf.Tensor:
     """What `match_bipartite_greedy` finds, for each of a batch (b, m, n): int32 (b, m), below 0 for no column.
 
     A pair that is the best of its row and of its column can be fixed before greater pairs elsewhere: no later choice
-    undoes it. So each round fixes all such pairs at once, and one or two rounds do.
+    undoes it. So each round fixes all such pairs at once, and one or two rounds do; only rows that lost look again.
     """
-    n = tf.shape(table)[-1]
-    rows = tf.range(tf.shape(table)[1])
+    b, m, n = tf.unstack(tf.shape(table))
     unmatched, without = -1, -2
 
-    def fix_best_pairs(columns: tf.Tensor) -> tuple[tf.Tensor]:
-        taken = tf.where(columns >= 0)
-        free = tf.ones(tf.shape(table)[0] * n, table.dtype)
-        free = tf.tensor_scatter_nd_update(free, _flat(taken, columns, n), tf.zeros(tf.shape(taken)[0], table.dtype))
-        left = table * tf.reshape(free, [-1, 1, n])
-        wanted = tf.argmax(left, axis=-1, output_type=tf.int32)
-        open_row = columns == unmatched
+    def fix_best_pairs(columns: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        columns = tf.where((columns == unmatched) & ~(weight > 0), without, columns)
+        unfixed = columns == unmatched
         # rivals[b, i, j]: how much row i weighs in the column that row j wants
-        rivals = tf.gather(left, wanted, axis=-1, batch_dims=1) * tf.cast(open_row, table.dtype)[:, :, None]
-        weight = tf.linalg.diag_part(rivals)
-        wins = open_row & (weight > 0) & (_first_argmax(rivals, axis=1) == rows)
+        rivals = tf.where(unfixed[:, :, None], tf.gather(table, wanted, axis=-1, batch_dims=1), 0.0)
+        wins = unfixed & (_first_argmax(rivals, axis=1) == tf.range(m))
         columns = tf.where(wins, wanted, columns)
-        return (tf.where(open_row & (weight <= 0), without, columns),)
+        taken, lost = _places(tf.where(columns >= 0), columns), tf.where(unfixed & ~wins)
+        free = tf.tensor_scatter_nd_update(tf.ones([b, n], table.dtype), taken, tf.zeros_like(taken[:, 0], table.dtype))
+        next_best = _best(tf.gather_nd(table, lost) * tf.gather(free, lost[:, 0]))
+        return columns, *map(tf.tensor_scatter_nd_update, (wanted, weight), (lost, lost), next_best)
 
-    (columns,) = tf.while_loop(
-        lambda columns: tf.reduce_any(columns == unmatched),
+    columns, _, _ = tf.while_loop(
+        lambda columns, *_: tf.reduce_any(columns == unmatched),
         fix_best_pairs,
-        [tf.fill(tf.shape(table)[:2], unmatched)],
-        shape_invariants=[tf.TensorShape([None, None])],
+        [tf.fill([b, m], unmatched), *_best(table)],
+        shape_invariants=[tf.TensorShape([None, None])] * 3,
         parallel_iterations=1,
     )
     return columns
+
+
+def _best(weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The best column of each row (..., n), and its weight."""
+    columns = tf.argmax(weights, axis=-1, output_type=tf.int32)
+    return columns, tf.gather(weights, columns, axis=-1, batch_dims=len(columns.shape))
 
 
 def _first_argmax(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
@@ -111,6 +113,6 @@ def _first_argmax(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
     return tf.argmax(tf.concat([values, floor], axis=axis), axis=axis, output_type=tf.int32)
 
 
-def _flat(places: tf.Tensor, columns: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
-    """Indices into the flattened (b, n): the columns of the rows at ``places`` (k, 2), as (k, 1)."""
-    return (tf.cast(places[:, 0], tf.int32) * n + tf.gather_nd(columns, places))[:, None]
+def _places(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Indices (k, 2) into (b, n): the columns of the rows (k, 2) of (b, m)."""
+    return tf.stack([rows[:, 0], tf.cast(tf.gather_nd(columns, rows), tf.int64)], axis=1)

@@ -81,18 +81,18 @@ def _survivors(corners: Floats, groups: Ints, threshold: float, limit: int | Non
     suppress, then the block's own. That ends as soon as enough survive, and needs no more memory than a block against
     the survivors.
     """
+    boxes = _with_areas(corners, width)
     pairs = _pairs(groups)
     if pairs is not None:
-        edges = np.ascontiguousarray(corners.T)
-        overlaps = _overlap(*(edges.take(side, axis=1) for side in pairs), threshold, width)
+        overlaps = _overlap(*(boxes.take(side, axis=1) for side in pairs), threshold, width)
         kept = np.flatnonzero(_left_of_pairs(pairs, overlaps, len(corners)))
         return kept if limit is None else kept[:limit]
     kept = np.zeros(0, np.int64)
     for start in range(0, len(corners), BLOCK):
         block = np.arange(start, min(start + BLOCK, len(corners)))
         if len(kept):
-            block = block[~_within_groups(corners, groups, kept, block, threshold, width).any(axis=0)]
-        among = np.triu(_within_groups(corners, groups, block, block, threshold, width), 1)
+            block = block[~_within_groups(boxes, groups, kept, block, threshold, width).any(axis=0)]
+        among = np.triu(_within_groups(boxes, groups, block, block, threshold, width), 1)
         kept = np.concatenate([kept, block[_left(among)]])
         if limit is not None and len(kept) >= limit:
             return kept[:limit]
@@ -126,7 +126,8 @@ def _pairs(groups: Ints) -> tuple[Ints, Ints] | None:
 
 def _left_of_pairs(pairs: tuple[Ints, Ints], overlaps: Bools, n: int) -> Bools:
     """As `_left`, where the pairs that overlap are listed."""
-    better, worse = pairs[0][overlaps], pairs[1][overlaps]
+    listed = np.flatnonzero(overlaps)
+    better, worse = pairs[0][listed], pairs[1][listed]
     left = np.ones(n, bool)
     while True:
         again = np.ones(n, bool)
@@ -136,16 +137,22 @@ def _left_of_pairs(pairs: tuple[Ints, Ints], overlaps: Bools, n: int) -> Bools:
         left = again
 
 
-def _within_groups(corners: Floats, groups: Ints, one: Ints, two: Ints, threshold: float, width: float) -> Bools:
+def _within_groups(boxes: Floats, groups: Ints, one: Ints, two: Ints, threshold: float, width: float) -> Bools:
     """Do boxes of one group overlap by more than the threshold? (len(one), len(two))."""
-    overlaps = _overlap(corners[one].T[:, :, None], corners[two].T[:, None], threshold, width)
+    overlaps = _overlap(boxes[:, one, None], boxes[:, None, two], threshold, width)
     return overlaps & (groups[one][:, None] == groups[two])
 
 
+def _with_areas(corners: Floats, width: float) -> Floats:
+    """Edges and area of each box: (5, n)."""
+    x0, y0, x1, y1 = corners.T
+    with np.errstate(invalid="ignore", over="ignore"):  # boxes may be as wild as a young network
+        return np.stack([x0, y0, x1, y1, (x1 - x0 + width) * (y1 - y0 + width)])
+
+
 def _overlap(a: Floats, b: Floats, threshold: float, width: float) -> Bools:
-    """Do boxes overlap by more than the threshold? Edges (4, ...) that broadcast; not where the union is empty."""
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # boxes may be as wild as a young network
+    """Do boxes overlap by more than the threshold? Edges and areas (5, ...) that broadcast; not where a union is 0."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         shared = np.maximum(np.minimum(a[2], b[2]) - np.maximum(a[0], b[0]) + width, 0.0)
         shared *= np.maximum(np.minimum(a[3], b[3]) - np.maximum(a[1], b[1]) + width, 0.0)
-        areas = (a[2] - a[0] + width) * (a[3] - a[1] + width) + (b[2] - b[0] + width) * (b[3] - b[1] + width)
-        return shared / (areas - shared) > threshold
+        return shared / (a[4] + b[4] - shared) > threshold

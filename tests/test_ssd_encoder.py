@@ -123,6 +123,7 @@ BLANK = [0.0, 0.0, 0.0, 0.0]
         ([[0.3, 0.4, 0.3, 0.9]], [5], [0, 0, 0, 0]),  # no area
         ([[1.5, 0.0, 1.8, 1.0]], [5], [0, 0, 0, 0]),  # beyond the image
         ([[0.6, 0.5, 0.601, 0.501]], [5], [0, 0, 5, 0]),  # a pixel
+        ([[np.nan] * 4, ON_FIRST], [5, 7], [7, 0, 0, 0]),  # no number
     ],
 )
 def test_targets_by_hand(boxes: list, ids: list, classes: list) -> None:

@@ -75,9 +75,9 @@ def _rename(graph: Any, name: str) -> None:
 
 
 def _spell_out(tensor: Any) -> None:
-    """A constant with all its values as bytes: OpenCV cannot read the short form for equal ones."""
+    """A constant with all its values: OpenCV cannot read the short forms, of equal ones and of a single 0."""
     values = tf.make_ndarray(tensor)
+    plain = tf.make_tensor_proto(values)  # a single one as a number
     if values.ndim:
-        tensor.CopyFrom(
-            type(tensor)(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape, tensor_content=values.tobytes())
-        )
+        plain = type(tensor)(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape, tensor_content=values.tobytes())
+    tensor.CopyFrom(plain)

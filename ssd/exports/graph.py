@@ -43,8 +43,9 @@ def _plain(model: keras.Model) -> keras.Model:
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(layer, L2Normalization):
-            length = ops.sqrt(ops.sum(args[0] * args[0], axis=layer.axis, keepdims=True)) + 1e-10
-            return args[0] / length * np.asarray(layer.gamma)[None, None, None]
+            length = ops.sqrt(ops.sum(args[0] * args[0], axis=-1, keepdims=True)) + 1e-10
+            for_each_channel = ops.conv(length, np.ones((1, 1, 1, args[0].shape[-1]), np.float32))  # divided as equals
+            return args[0] / for_each_channel * np.asarray(layer.gamma)[None, None, None]
         if type(layer).__name__ == "Flip":  # red, green, blue to blue, green, red
             red, green, blue = ops.split(args[0], 3, axis=-1)
             return ops.concatenate([blue, green, red], axis=-1)

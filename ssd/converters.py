@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 
@@ -36,7 +37,12 @@ def read_ssd_pytorch(path: Path) -> Stored:
         raise SsdprepError(f"{path} can be read by PyTorch alone, which is not here", "pip install torch") from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return from_ssd_pytorch({name: tensor.numpy() for name, tensor in state.items()})
+        return from_ssd_pytorch({name: tensor.detach().float().numpy() for name, tensor in state.items()})
+    except UnpicklingError as error:
+        raise SsdprepError(
+            f"{path} is no file of numbers alone, and what else it holds could run as a program: it was not read",
+            "give a state dict, as torch.save(net.state_dict(), PATH) writes it",
+        ) from error
     except Exception as error:
         raise SsdprepError(
             f"{path} holds no SSD300 of ssd.pytorch: {error}", "give the state dict that ssd.pytorch saves, as .pth"

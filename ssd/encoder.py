@@ -47,7 +47,9 @@ def encode_targets(
     anchors, or with an edge that is no number get none.
     """
     class_ids = tf.cast(class_ids, tf.int32)
-    boxes = tf.where(class_ids[..., None] > 0, tf.cast(boxes, tf.float32), 0.0)
+    boxes = tf.cast(boxes, tf.float32)
+    real = (class_ids > 0) & tf.reduce_all(tf.math.is_finite(boxes), axis=-1)
+    boxes = tf.where(real[..., None], boxes, 0.0)
     anchors = tf.cast(anchors, tf.float32)
     weights = boxes_tf.iou(boxes, boxes_tf.convert_coordinates(anchors, 0, "centroids2corners"), coords="corners")
     objects = match(weights, pos_iou, neg_iou)

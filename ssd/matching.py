@@ -80,7 +80,7 @@ def _bipartite(table: tf.Tensor) -> tf.Tensor:
     unmatched, without = -1, -2
 
     def fix_best_pairs(columns: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        columns = tf.where((columns == unmatched) & ~(weight > 0), without, columns)
+        columns = tf.where((columns == unmatched) & (weight <= 0), without, columns)
         unfixed = columns == unmatched
         # rivals[b, i, j]: how much row i weighs in the column that row j wants
         rivals = tf.where(unfixed[:, :, None], tf.gather(table, wanted, axis=-1, batch_dims=1), 0.0)

@@ -27,21 +27,9 @@ def summary_report(report: Summary) -> Iterator[RenderableType]:
         return
     facts = report.presets[0]
     yield f"{facts.name}: {facts.source}\n"
-    rule = "_" * 98
-    yield f"{rule}\n{'Layer (type)':31} {'Output Shape':20} {'Param #':11} Connected to\n{'=' * 98}"
-    for row in report.layers:
-        first, *others = (f"{name}[0][0]" for name in row.inbound) if row.inbound else ("",)
-        title = f"{row.name} ({row.kind})"[:31]
-        lines = [f"{title:31} {_shape(row.shape):20} {row.parameters:<11} {first}".rstrip()]
-        yield "\n".join([*lines, *(" " * 65 + other for other in others), rule])
-    yield f"\n{'Group':20} {'Output Shape':20} {'Param #':>12} {'Mult-adds':>16}"
-    for group in report.groups:
-        yield f"{group.name:20} {_shape(group.shape):20} {group.parameters:>12,} {group.multiply_adds:>16,}"
-    yield (
-        f"\nTotal params: {facts.parameters:,}\nTrainable params: {facts.trainable:,}\n"
-        f"Non-trainable params: {facts.parameters - facts.trainable:,}\n"
-        f"Total mult-adds (G): {facts.multiply_adds / 1e9:.2f}\nBoxes: {facts.boxes:,}"
-    )
+    yield report.printed
+    if facts.boxes:
+        yield f"Boxes: {facts.boxes:,}"
 
 
 def _presets(report: Summary) -> RenderableType:
@@ -68,22 +56,29 @@ def _size(size: tuple[int, int]) -> str:
     return str(height) if height == width else f"{height}x{width}"
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"(None, {', '.join(map(str, shape))})"
-
-
 @app.command()
 def summary(
     preset: Annotated[
         str | None,
-        typer.Argument(metavar="PRESET", help="A detector, or a .json of one.", show_default="a table of all"),
+        typer.Argument(
+            metavar="PRESET",
+            help="A detector, or a .json of one; or document_001, document_003_v1, document_003_v2: their classifiers.",
+            show_default="a table of all detectors",
+        ),
     ] = None,
-    classes: Annotated[int, typer.Option(min=1, help="How many classes it tells apart, without background.")] = 20,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many classes it tells apart, without background.",
+            show_default="20, of a classifier 1000",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """List the detectors, or print one layer by layer: names, shapes, parameters, multiply-adds."""
+    """List the detectors, or print one layer by layer, in the form in which its document shows it."""
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()

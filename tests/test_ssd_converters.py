@@ -112,6 +112,35 @@ def test_a_pth_file(detector, state, picture, wanted, tmp_path) -> None:
     assert_equal(detector, picture, wanted)
 
 
+class Program:
+    """What an unpickler that trusts a file would run."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pth_file_cannot_run_anything(detector, tmp_path, zipped) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not here: .pth files are not read")
+    held = {"vgg.0.weight": torch.zeros(64, 3, 3, 3), "vgg.0.bias": Program(tmp_path / "mark")}
+    torch.save(held, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(SsdprepError, match="could run as a program"):
+        load_weights(detector, tmp_path / "x.pth")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_pth_file_of_other_number_types(detector, state, picture, wanted, tmp_path) -> None:
+    """Twice as wide, and parameters that still ask for gradients."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not here: .pth files are not read")
+    held = {name: torch.nn.Parameter(torch.from_numpy(values).double()) for name, values in state.items()}
+    torch.save(held, tmp_path / "x.pth")
+    assert set(load_weights(detector, tmp_path / "x.pth")) == learnt(detector)
+    assert_equal(detector, picture, wanted)
+
+
 def test_its_backbone_alone(state) -> None:
     """vgg16_reducedfc.pth, from which ssd.pytorch trains: the same names without "vgg."."""
     alone = {name.removeprefix("vgg."): values for name, values in state.items() if name.startswith("vgg.")}
@@ -123,7 +152,7 @@ def test_a_state_of_something_else_is_named(detector, tmp_path) -> None:
     with pytest.raises(ValueError, match="it has no block1_conv1, block1_conv2"):
         from_ssd_pytorch({"conv1.weight": np.zeros((1, 1, 1, 1))})
     (tmp_path / "x.pth").write_bytes(b"not a file of weights")
-    with pytest.raises(SsdprepError, match=r"PyTorch alone|no SSD300 of ssd.pytorch"):
+    with pytest.raises(SsdprepError, match=r"PyTorch alone|no SSD300 of ssd.pytorch|it was not read"):
         load_weights(detector, tmp_path / "x.pth")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import run
 
+from ssd.facts import summary_of
 from ssd.presets import PRESETS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -46,26 +47,71 @@ def test_document_000_as_it_prints_it():
         assert total in done.out
 
 
-def test_document_002s_groups():
-    done = run("ssd.summary", "vgg16_ssd300", "--json")
+def printed_by(document: str) -> list[str]:
+    return (GOLDEN / document).read_text(encoding="utf-8").splitlines()
+
+
+def without_trailing_blanks(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_document_001_as_it_prints_it():
+    """Gluon did not yet know the channels that go into the classifier when the document printed it."""
+    done = run("ssd.summary", "document_001")
     assert done.code == 0, done.err
-    groups = {group["name"]: group["parameters"] for group in done.json["groups"]}
-    assert len(groups) == 23
-    assert sum(groups.values()) == 26_285_486
-    assert groups["classes_2"] == 1_161_342
+    wanted = ["mobilenet_v2(" if line == "MobileNetV2(" else line for line in printed_by("document_001.txt")]
+    assert sum("None -> 1000" in line for line in wanted) == 1
+    wanted = [line.replace("None -> 1000", "1280 -> 1000") for line in wanted]
+    lines = without_trailing_blanks(done.out)
+    begin = lines.index(wanted[0])
+    assert lines[begin : begin + len(wanted)] == wanted
+    assert "Total params: 3,539,136" in done.out
+
+
+def test_document_002_as_it_prints_it():
+    """Line for line, but for the multiply-adds, to which the document's tool adds the weights twice."""
+    done = run("ssd.summary", "vgg16_ssd300")
+    assert done.code == 0, done.err
+    wanted = printed_by("document_002.txt")
+    assert "Total mult-adds (G): 31.43" in wanted
+    wanted = [line.replace("31.43", "31.37") for line in wanted]
+    lines = without_trailing_blanks(done.out)
+    begin = lines.index(wanted[0])
+    assert lines[begin : begin + len(wanted)] == wanted
 
 
 @pytest.mark.parametrize("name", ["vgg16_ssd300", "mobilenet_v1_ssd_300x480"])
-def test_every_layer_takes_its_input_from_a_row(name):
+def test_layers_and_groups_as_json(name):
+    """Every layer takes its input from a row; groups hold every parameter."""
     done = run("ssd.summary", name, "--json")
     assert done.code == 0, done.err
     layers = done.json["layers"]
     inbound = {other for layer in layers for other in layer["inbound"]}
     assert inbound <= {layer["name"] for layer in layers}
     assert ("to_bgr" in inbound) == name.startswith("vgg")
+    groups = {group["name"]: group["parameters"] for group in done.json["groups"]}
+    assert sum(groups.values()) == done.json["presets"][0]["parameters"]
+    if name == "vgg16_ssd300":
+        assert len(groups) == 23
+        assert groups["classes_2"] == 1_161_342
 
 
 def test_a_preset_that_is_not():
     done = run("ssd.summary", "vgg16_ssd3000")
     assert done.code == 2
     assert "did you mean 'vgg16_ssd300'?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "total"), [("document_003_v1", 4_264_808), ("document_003_v2", 3_538_984), ("mobilenet_v2_ssd_300", 0)]
+)
+def test_the_other_networks_of_the_documents(name, total):
+    """Document 001's detector in the form of its backbone; document 003's classifiers as a table."""
+    answer = summary_of(name)
+    gluon = [line for line in answer.printed.splitlines() if "Conv2D(" in line and " -> " in line]
+    if total:
+        assert answer.presets[0].parameters == total
+        assert sum(row.parameters for row in answer.layers) == total
+        assert not gluon
+    else:
+        assert len(gluon) == 53 + 8 + 12  # backbone, extra stages, heads

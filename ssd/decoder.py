@@ -96,7 +96,7 @@ def decode_detections(
         )
         return _rows(classes[kept], scores[kept], frame.clipped(corners))
 
-    return [decoded(image) for image in np.asarray(y_pred)]
+    return [decoded(image) for image in _batch(y_pred)]
 
 
 def decode_detections_fast(
@@ -129,7 +129,7 @@ def decode_detections_fast(
         )
         return _rows(likeliest[boxes[kept]], scores[boxes[kept]], frame.clipped(corners))
 
-    return [decoded(image) for image in np.asarray(y_pred)]
+    return [decoded(image) for image in _batch(y_pred)]
 
 
 class _Frame(NamedTuple):
@@ -152,6 +152,14 @@ def _frame(coords: Coords, normalized: bool, height: int | None, width: int | No
         raise ValueError("img_height and img_width are needed to make pixels of normalised boxes, and to clip")
     size = np.array([width, height] * 2, np.float64)
     return _Frame(coords, size if normalized else np.ones(4), size if clip else None)
+
+
+def _batch(y_pred: ArrayLike) -> NDArray[Any]:
+    """Predictions as an array; `ValueError` where they have not the shape that models give."""
+    predicted = np.asarray(y_pred)
+    if predicted.ndim != 3 or predicted.shape[2] < 14:
+        raise ValueError(f"predictions must have the shape (B, n_boxes, C + 12), not {predicted.shape}")
+    return predicted
 
 
 def _candidates(probs: NDArray[Any], score: ArrayLike, per_class: int | None) -> tuple[Ints, Ints]:

@@ -208,3 +208,10 @@ def test_wrong_calls_are_refused(decode) -> None:
         decode(y_pred, input_coords="polar", img_height=1, img_width=1)
     with pytest.raises(ValueError, match="border_pixels"):
         decode(y_pred, border_pixels="some", img_height=1, img_width=1)
+
+
+@pytest.mark.parametrize("decode", [decode_detections, decode_detections_fast])
+@pytest.mark.parametrize("shape", [(5, 16), (1, 5, 13)])
+def test_predictions_of_another_shape_are_refused(decode, shape) -> None:
+    with pytest.raises(ValueError, match="C \\+ 12"):
+        decode(np.zeros(shape), img_height=10, img_width=10)

@@ -98,10 +98,11 @@ def _way(example: Example, rows: np.ndarray) -> int:
     height, width = example.size
     labels = example.boxes.astype(np.float64) * [width, height, width, height]
     same = example.ids[:, None] == rows[None, :, 0]
+    as_it_is = iou(labels, rows[:, 2:], "corners").max(axis=1).mean()  # of any class: where it fits it is not turned
     fits = {}
-    for way in range(1, 9):
+    for way in _HOW:
         stored = Size(height, width) if way >= 5 else Size(width, height)
         overlap = iou(geometry.upright(labels, way, stored), rows[:, 2:], "corners")
         fits[way] = float((overlap * same).max(axis=1).mean())
     best = max(fits, key=lambda way: fits[way])
-    return best if fits[best] >= _FITS and fits[best] - fits[1] >= _BETTER else 1
+    return best if fits[best] >= _FITS and fits[best] - as_it_is >= _BETTER else 1

@@ -19,7 +19,7 @@ EVERYWHERE, NEVER, UNTRAINED, EXCHANGED, FEW_BOXES = "EVAL001", "EVAL002", "EVAL
 _MORE, _WRONG = 0.3, 2 / 3  # of the surest detections beyond its share of the labels; of all that are wrong among them
 _LEAST = 10  # detections that it takes to speak of all
 _FAINT, _TOUCHES = 0.1, 0.1  # score and IoU from which on an object counts as noticed
-_TAKEN, _TIMES = 0.5, 3  # share and number of a class's labels that are taken for one other class
+_TAKEN, _TIMES = 0.4, 3  # share and number of a class's labels that are taken for one other, and not for its own
 
 
 def found_everywhere(judged: Judged, names: Sequence[str], data: Path) -> list[Finding]:
@@ -48,12 +48,12 @@ def found_everywhere(judged: Judged, names: Sequence[str], data: Path) -> list[F
     ]
 
 
-def exchanged(judged: Judged, names: Sequence[str], data: Path) -> tuple[list[Finding], set[int]]:
-    """Classes each of whose labels is mostly found as the next, round in a ring; and the ids of all in such rings."""
+def exchanged(judged: Judged, names: Sequence[str], data: Path) -> tuple[list[Finding], dict[int, int]]:
+    """Classes whose labels are mostly found as the next, round in a ring; and by ids what each of them is found as."""
     counts = confusion(judged.above(np.full(judged.n_classes, SCORE)))[1:-1, 1:]
-    findings, seen = [], set[int]()
+    findings, found_as = [], dict[int, int]()
     for ring in _rings(_taken_for(counts)):
-        seen |= {c + 1 for c in ring}
+        found_as |= {a + 1: b + 1 for a, b in zip(ring, [*ring[1:], ring[0]], strict=True)}
         told = [
             f"{counts[a, b]:,} of {counts[a].sum():,} found as {names[b]}"
             for a, b in zip(ring, [*ring[1:], ring[0]], strict=True)
@@ -71,7 +71,7 @@ def exchanged(judged: Judged, names: Sequence[str], data: Path) -> tuple[list[Fi
                 " (ssdprep repair --rename OLD=NEW), and train again if they were wrong there",
             )
         )
-    return findings, seen
+    return findings, found_as
 
 
 def never_found(
@@ -133,7 +133,8 @@ def _taken_for(counts: Ints) -> dict[int, int]:
     np.fill_diagonal(others, 0)
     most, total = others.argmax(axis=1), counts.sum(axis=1)
     there = others[np.arange(len(others)), most]
-    return {a: int(most[a]) for a in np.flatnonzero((there >= _TIMES) & (there > _TAKEN * total)).tolist()}
+    is_taken = (there > np.diagonal(counts)) & (there >= _TIMES) & (there >= _TAKEN * total)
+    return {a: int(most[a]) for a in np.flatnonzero(is_taken).tolist()}
 
 
 def _rings(following: Mapping[int, int]) -> list[list[int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,18 @@ _GAIN, _SURENESS = 0.02, 3.0  # of the mean score of what is labelled; and that 
 
 
 def colours_exchanged(
-    run: Run, examples: Sequence[Example], found: Sequence[np.ndarray], data: Path, *, track: Track = untracked
+    run: Run,
+    examples: Sequence[Example],
+    found: Sequence[np.ndarray],
+    data: Path,
+    found_as: Mapping[int, int],
+    *,
+    track: Track = untracked,
 ) -> list[Finding]:
-    """Photos whose objects are found more surely once red is blue. found: what was seen on each, as it is."""
+    """Photos whose objects are found more surely once red is blue. found: what was seen on each, as it is.
+
+    found_as: classes whose labels look exchanged; where that explains more, it is not the colours.
+    """
     labelled = [i for i, example in enumerate(examples) if len(example.ids)]
     places = np.unique(np.linspace(0, len(labelled) - 1, min(_MOST, len(labelled))).round().astype(int))
     chosen = [labelled[place] for place in places.tolist()]
@@ -33,9 +43,11 @@ def colours_exchanged(
     swapped = list(_red_for_blue(run, some, track))
     classes = len(run.labels.names)
     before, after = (sureness(some, each, classes) for each in ([found[i] for i in chosen], swapped))
+    renamed = [replace(e, ids=np.array([found_as.get(i, i) for i in e.ids.tolist()], np.int32)) for e in some]
+    other = sureness(renamed, [found[i] for i in chosen], classes).mean() if found_as else 0.0
     gain = after - before
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
-    if mean < _GAIN or mean < _SURENESS * error:
+    if mean < _GAIN or mean < _SURENESS * error or after.mean() < other - _GAIN:
         return []
     return [
         Finding(

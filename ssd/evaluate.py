@@ -23,18 +23,25 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME", help="train, val, test or all.", show_default="test where there is one, else all"),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="PAGE", help="One page of it all, with charts and the worst photos.", show_default=False),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score a detector on labelled photos: COCO's AP50 and AP, VOC 2007's mean AP, for each class and over all."""
+    """Score a detector on labelled photos as COCO and VOC do, and say what goes wrong.
+
+    Which errors cost most, what is taken for what, and whether labels or photos look wrong.
+    """
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
     from ssd.evaluation import evaluate_folder
     from ssd.evaluation_table import evaluation_report
 
-    report = evaluate_folder(run, data, split, track=console.track)
+    report = evaluate_folder(run, data, split, html=html, track=console.track)
     console.show(report, evaluation_report)
 
 

@@ -62,11 +62,17 @@ class Evaluation(Report):
 
     run: Path
     data: Path
-    source: str  # the data and its split, in words
+    split: str  # train, val, test or all
     names: tuple[str, ...]
     scores: Scores
     diagnosis: Diagnosis
     findings: tuple[Finding, ...] = ()
+    page: Path | None = None  # the HTML page that was written
+
+    @property
+    def source(self) -> str:
+        """The data and its split, in words."""
+        return f"{self.data}, {'all photos' if self.split == 'all' else f'split {self.split}'}"
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types; a figure that is not defined is null."""
@@ -88,30 +94,39 @@ class Evaluation(Report):
                 for score, each in per_class
             },
             **seen.to_dict(self.names),
+            "page": str(self.page) if self.page else None,
         }
 
 
-def evaluate_folder(run: Path, data: Path, split: str | None = None, *, track: Track = untracked) -> Evaluation:
+def evaluate_folder(
+    run: Path, data: Path, split: str | None = None, *, html: Path | None = None, track: Track = untracked
+) -> Evaluation:
     """Score the detector in a run folder on a data set; ``split`` None: test where there is one, else all of it.
 
-    Raises `SsdprepError` where there is no run, no data, no such split, no box in
-    it, or a class that the detector does not know.
+    html: where to write it all as one page with charts and the worst photos. Raises `SsdprepError` where there is no
+    run, no data, no such split, no box in it, a class that the detector does not know, or ``html`` is no place for it.
     """
+    from ssd.page import GENERATOR, check_place, write_page
+
+    if html is not None:
+        check_place(html, GENERATOR)
     detector = Run.load(run)
     source = open_source(data, detector.labels, track=track)
     name = split or ("test" if "test" in source.splits else "all")
     examples, bad = readable(source.split(name), track=track)
-    described = f"{data}, {'all photos' if name == 'all' else f'split {name}'}"
     if not any(len(example.ids) for example in examples):
         raise SsdprepError(
-            f"{described}: no photo has a box, so nothing can be measured",
+            f"{data}, split {name}: no photo has a box, so nothing can be measured",
             "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo",
         )
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
     findings = (*merged(source.findings, bad), *doubts)
-    return Evaluation(run, data, described, detector.labels.names, scores, diagnosis, findings)
+    report = Evaluation(run, data, name, detector.labels.names, scores, diagnosis, findings, html)
+    if html is not None:
+        write_page(report, examples, html, track=track)
+    return report
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:

@@ -32,16 +32,17 @@ def findings_of(
     """All of them. found: of each photo as `Run.detect` yields it; judged: the same beside the labels."""
     names = detector.labels.names
     of_turned, is_turned = turned(examples, found)
-    of_exchanged, rings = exchanged(judged, names, data)
+    of_exchanged, found_as = exchanged(judged, names, data)
+    of_colours = colours_exchanged(detector, examples, found, data, found_as, track=track)
     upright = judged.truth.classes[~is_turned[judged.truth.images]]
-    accounted = rings | ({*judged.truth.classes.tolist()} - {*upright.tolist()})
+    accounted = set(found_as) | ({*judged.truth.classes.tolist()} - {*upright.tolist()})
     findings = (
         *found_everywhere(judged, names, data),
         *never_found(judged, names, data, accounted, lambda: boxes_in_training(run, detector.labels)),
-        *of_exchanged,
+        *(of_exchanged if not of_colours else ()),  # classes told by their colour alone look so too
         *shifted(judged, is_turned, data),
         *of_turned,
-        *colours_exchanged(detector, examples, found, data, track=track),
+        *of_colours,
         *few_boxes(judged, names, data),
     )
     return tuple(finding.about(data) for finding in findings)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ssd.errors import KINDS, MEANING
 from ssd.tables import bar, figure
 from ssd.thresholds import FEW
-from ssdprep.wording import counted
+from ssdprep.console import Next
+from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 _CONFUSED = 3  # pairs of classes that are named
 
 
-def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
+def evaluation_report(report: Evaluation) -> Iterator[RenderableType | Next]:
     """AP for each class and over all, COCO's twelve figures, what errors cost, what is taken for what."""
+    from rich.text import Text
+
     yield _classes(report)
     if any(c.boxes for c in report.scores.per_class):
         few = ", ".join(c.name for c in report.scores.per_class if 0 < c.boxes < FEW)
@@ -33,6 +36,11 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType]:
     yield _errors(report)
     if confused := _confused(report):
         yield _dim(f"taken for another: {', '.join(confused)}")
+    if report.page:
+        yield Text.assemble("wrote    ", (f"{report.page}", "bold green"))
+    else:
+        asked = f"{quoted(report.run)} {quoted(report.data)} --split {report.split}"
+        yield Next(f"python -m ssd.evaluate {asked} --html evaluation.html")
 
 
 def _classes(report: Evaluation) -> RenderableType:

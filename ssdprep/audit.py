@@ -99,10 +99,10 @@ def audit_folder(
 
     `SsdprepError` where the folder cannot be read, or holds neither photos nor XML, or ``html`` is no place for a page.
     """
-    from ssdprep.page import check_place, write_page
+    from ssdprep.page import GENERATOR, check_place, write_page
 
     if html is not None:
-        check_place(Path(html), Path(data))
+        check_place(Path(html), GENERATOR)
     dataset = scan_folder(Path(data), track=track)
     found = audit(dataset, network_input=network_input, pixels=pixels, jobs=jobs, track=track)
     report = replace(found, fail_on=fail_on, page=html)

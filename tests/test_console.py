@@ -188,7 +188,7 @@ def test_tables_of_the_detector_show_names_as_they_are(capsys):
     examples = [Example("a.jpg", (10, 10), boxes, np.array([1, 2]), np.zeros(2, bool))]
     found = [np.array([[1, 0.9, 0, 0, 5, 5], [1, 0.8, 5, 5, 9, 9]])]
     scores, diagnosis = score(examples, found, names), diagnose(examples, found, names)
-    report = Evaluation(Path("run"), Path("set"), "[old] :apple:", names, scores, diagnosis)
+    report = Evaluation(Path("run"), Path("[old] :apple:"), "all", names, scores, diagnosis)
     with pytest.raises(SystemExit):
         console.show(report, evaluation_report)
     shown = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Charts as SVG: sizes of boxes, histograms, heat maps. Colours come from the page's style, by class."""
+"""Charts as SVG: sizes of boxes, histograms, curves, heat maps. Colours come from the page's style, by class."""
 
 from __future__ import annotations
 
@@ -98,6 +98,28 @@ def sizes(sides: Floats, places: NDArray[np.int64], size: Size, count: int) -> H
     parts.append(tag("text", "height", class_="t", x=left, y=14, text_anchor="start"))
     drawn = f"{len(sides):,} of {count:,} boxes drawn" if len(sides) < count else counted(count, "box")
     said = f"Width and height in pixels at {size}: {drawn}; the table of classes has the figures."
+    return _svg(width, height, said, parts)
+
+
+def curves(lines: Mapping[int, Sequence[float]], across: str, up: str, said: str) -> Html:
+    """A line for each class, by its place in the report: values in 0..1 at equal steps from 0 to 1."""
+    width, height, left, top, bottom = 480, 370, 40, 24, 330
+
+    def at(step: float, value: float) -> str:
+        return f"{left + step * (width - left - 12):.1f} {bottom - value * (bottom - top):.1f}"
+
+    parts = []
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(tag("path", class_="gridline", d=f"M{at(tick, 0)}L{at(tick, 1)}M{at(0, tick)}L{at(1, tick)}"))
+        x, y = left + tick * (width - left - 12), bottom - tick * (bottom - top)
+        parts.append(tag("text", f"{tick:g}", class_="t", x=x, y=bottom + 15, text_anchor="middle"))
+        parts.append(tag("text", f"{tick:g}", class_="t", x=left - 6, y=y + 4, text_anchor="end"))
+    for index, values in lines.items():
+        steps = max(len(values) - 1, 1)
+        points = "L".join(at(place / steps, value) for place, value in enumerate(values))
+        parts.append(tag("path", class_=f"curve c{index}", d=f"M{points}"))
+    parts.append(tag("text", across, class_="t", x=width - 12, y=height - 6, text_anchor="end"))
+    parts.append(tag("text", up, class_="t", x=left, y=14, text_anchor="start"))
     return _svg(width, height, said, parts)
 
 

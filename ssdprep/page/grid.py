@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ssdprep.page.markup import Html, join, tag
+from ssdprep.wording import counted
+
+_NAMED = 12  # classes in a legend
 
 
 def card(title: str, note: str, content: Html) -> Html:
@@ -19,6 +22,13 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Html], kind: str | 
     label = f"Table: {caption or heads[0]}"
     region = tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=label)
     return join(tag("p", caption, class_="note") if caption else None, region)
+
+
+def legend(place: Mapping[str, int]) -> Html:
+    """The colours of classes, by their places in the report."""
+    chips = [tag("span", tag("span", class_=f"chip k{index}"), name) for name, index in list(place.items())[:_NAMED]]
+    more = len(place) - _NAMED
+    return tag("p", chips, tag("span", f"and {counted(more, 'other class')}") if more > 0 else None, class_="legend")
 
 
 def cell(count: int) -> Html:

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 
 from ssdprep import images
-from ssdprep.draw import draw_boxes
+from ssdprep.draw import Pixels, draw_boxes
 from ssdprep.palette import Colour
 from ssdprep.record import Box, Dataset, Finding, Object, Record, Severity, T
 
 _READ = 1400  # pixels of the longer side of a photo as it is read
 _SHOT, _CROP = 300, 112  # pixels of the longer side of a picture of a finding, of a class
-_QUALITY = 76
+QUALITY = 76  # of a JPEG
 _MOST = 3_000_000  # characters of all pictures
 _EACH = 6  # pictures of one kind of finding, and of one class
 _SMALL = 0.25  # of the photo's sides; around a smaller box only a part of the photo is shown
@@ -135,19 +135,31 @@ class Album:
         if focus is not None:
             x0, x1 = _around(focus.xmin * scale[0], focus.xmax * scale[0], x1, whole=not objects)
             y0, y1 = _around(focus.ymin * scale[1], focus.ymax * scale[1], y1, whole=not objects)
-        part = pixels[y0:y1, x0:x1]
-        zoom = side / max(part.shape[:2])
-        wide, high = max(1, round(part.shape[1] * zoom)), max(1, round(part.shape[0] * zoom))
-        method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
-        small = np.asarray(cv2.resize(part, (wide, high), interpolation=method), np.uint8)
-        moved = [_moved(thing, scale, (x0, y0), zoom) for thing in objects]
-        shown = [thing for thing in moved if _is_on(thing.box, wide, high)]
-        drawn = draw_boxes(small, shown, colours=self._colours) if shown else small
-        source = "data:image/jpeg;base64," + b64encode(images.encode_jpeg(drawn, _QUALITY)).decode()
-        self._left -= len(source)
-        names = ", ".join(dict.fromkeys(thing.name for thing in shown))
-        alt = f"{caption}, with {names}" if names else caption
-        return Picture(source, wide, high, alt, caption)
+        moved = [_moved(thing, scale, (x0, y0)) for thing in objects]
+        made = drawn(pixels[y0:y1, x0:x1], moved, caption, side, self._colours)
+        self._left -= len(made.source)
+        return made
+
+
+def drawn(
+    pixels: Pixels,
+    objects: Sequence[Object],
+    caption: str,
+    side: int,
+    colours: Mapping[str, Colour],
+    quality: int = QUALITY,
+) -> Picture:
+    """A picture whose longer side has ``side`` pixels, with boxes on it, which are in the pixels of what is given."""
+    zoom = side / max(pixels.shape[:2])
+    wide, high = max(1, round(pixels.shape[1] * zoom)), max(1, round(pixels.shape[0] * zoom))
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    small = np.asarray(cv2.resize(pixels, (wide, high), interpolation=method), np.uint8)
+    zoomed = [_moved(thing, (zoom, zoom), (0, 0)) for thing in objects]
+    shown = [thing for thing in zoomed if _is_on(thing.box, wide, high)]
+    boxed = draw_boxes(small, shown, colours=colours) if shown else small
+    source = "data:image/jpeg;base64," + b64encode(images.encode_jpeg(boxed, quality)).decode()
+    names = ", ".join(dict.fromkeys(thing.name for thing in shown))
+    return Picture(source, wide, high, f"{caption}, with {names}" if names else caption, caption)
 
 
 def _paths(record: Record) -> list[Path]:
@@ -192,17 +204,9 @@ def _around(low: float, high: float, end: int, *, whole: bool) -> tuple[int, int
     return first, int(min(max(high + 0.999, first + 1), end))
 
 
-def _moved(thing: Object, scale: tuple[float, float], corner: tuple[int, int], zoom: float) -> Object:
+def _moved(thing: Object, scale: tuple[float, float], corner: tuple[int, int]) -> Object:
     (sx, sy), (x, y), box = scale, corner, thing.box
-    return replace(
-        thing,
-        box=Box(
-            (box.xmin * sx - x) * zoom,
-            (box.ymin * sy - y) * zoom,
-            (box.xmax * sx - x) * zoom,
-            (box.ymax * sy - y) * zoom,
-        ),
-    )
+    return replace(thing, box=Box(box.xmin * sx - x, box.ymin * sy - y, box.xmax * sx - x, box.ymax * sy - y))
 
 
 def _is_on(box: Box, width: int, height: int) -> bool:

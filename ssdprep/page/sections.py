@@ -6,16 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ssdprep.page.markup import Html, join, tag
-from ssdprep.page.pictures import Album, Picture
+from ssdprep.page.pictures import Picture
 from ssdprep.page.titles import title_of
 from ssdprep.record import Finding, Severity
 from ssdprep.wording import counted, quoted
 
 _SHOWN, _FOLDED = 6, 300  # findings of a kind: at once, and behind a click
 _WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+
+
+class Pictures(Protocol):
+    """Where pictures of findings come from."""
+
+    def of_findings(self, findings: Sequence[Finding]) -> list[Picture]:
+        """A few for findings of one kind."""
 
 
 class Kind(NamedTuple):
@@ -85,7 +92,7 @@ def to_do(kinds: Sequence[Kind], root: Path) -> Html:
     return tag("div", tag("ol", rows, class_="todo"), class_="card")
 
 
-def details(kinds: Sequence[Kind], root: Path, album: Album) -> Html:
+def details(kinds: Sequence[Kind], root: Path, album: Pictures) -> Html:
     """Every kind with its places and pictures."""
     severities = list(dict.fromkeys(kind.severity for kind in kinds))
     buttons = [
@@ -115,13 +122,13 @@ def prose(text: str, root: Path) -> Html:
     return join([text, code] for text, code in zip(parts[::3], codes, strict=True))
 
 
-def _kind(kind: Kind, root: Path, album: Album) -> Html:
+def _kind(kind: Kind, root: Path, album: Pictures) -> Html:
     first = _SHOWN if len(kind.findings) > _SHOWN + 2 else _SHOWN + 2  # nobody clicks for two more
     shown, folded = kind.findings[:first], kind.findings[first : first + _FOLDED]
     rest = len(kind.findings) - len(shown) - len(folded)
     more = None
     if folded:
-        last = tag("p", f"... and {rest:,} more: ssdprep audit --json has all", class_="note") if rest else None
+        last = tag("p", f"... and {rest:,} more: --json has all", class_="note") if rest else None
         more = tag("details", tag("summary", f"{len(folded) + rest:,} more"), _places(folded, root), last)
     pictures = album.of_findings(kind.findings)
     cures = kind.remedies

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ssdprep.audit import Audit
 from ssdprep.page import charts
-from ssdprep.page.grid import card, share_cell, table
+from ssdprep.page.grid import card, legend, share_cell, table
 from ssdprep.page.markup import Html, join, tag
 from ssdprep.statistics import LIMITS, Boxes
 from ssdprep.wording import counted
@@ -18,7 +18,7 @@ from ssdprep.wording import counted
 _EDGES = (0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _ASPECTS = (0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 1.5, 2, 3, 4)
 _ASPECT_NAMES = ("<¼", "¼", "⅓", "½", "⅔", "1", "1½", "2", "3", "≥4")
-_FIRST, _NAMED = 8, 12  # classes in the small table, in the legend
+_FIRST = 8  # classes in the small table
 
 
 def sizes(report: Audit, boxes: Boxes, place: Mapping[str, int]) -> Html:
@@ -37,7 +37,7 @@ def sizes(report: Audit, boxes: Boxes, place: Mapping[str, int]) -> Html:
             f"Boxes at {size}",
             "Width and height of boxes once their photo is resized to the network's input."
             f" Shaded: the shorter side below 16 and below 8 pixels, where little is left to learn from.{some}",
-            join(_legend(place), charts.sizes(sides[drawn], places, size, len(sides))),
+            join(legend(place), charts.sizes(sides[drawn], places, size, len(sides))),
         ),
         card(
             "Too small to be learnt?",
@@ -128,12 +128,6 @@ def _small(report: Audit) -> Html:
     more = len(report.statistics.at_input) - _FIRST
     heads = ["class", "", *(f"< {limit}" for limit in LIMITS), "median"]
     return join(legend, table(f"... and {counted(more, 'rarer class')}" if more > 0 else "", heads, rows))
-
-
-def _legend(place: Mapping[str, int]) -> Html:
-    chips = [tag("span", tag("span", class_=f"chip k{index}"), name) for name, index in list(place.items())[:_NAMED]]
-    more = len(place) - _NAMED
-    return tag("p", chips, tag("span", f"and {counted(more, 'other class')}") if more > 0 else None, class_="legend")
 
 
 def _ranking(title: str, note: str, head: str, counts: Mapping[str, int]) -> Html:

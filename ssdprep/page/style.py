@@ -110,11 +110,21 @@ svg text{font-size:12px;fill:var(--dim)}svg text.n{fill:var(--ink)}
 .look .crops img{width:100%;height:auto;aspect-ratio:1;object-fit:contain;background:#15171c;border-radius:5px;
 display:block}
 .look .note{grid-column:1/-1;margin:0}
+.curve{fill:none;stroke:var(--c);stroke-width:2.5;stroke-linejoin:round}.gridline{stroke:var(--line);fill:none}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:14px}
+.gallery h3{display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline}
+.gallery>.card+.card{margin-top:0}.twice{display:grid;grid-template-columns:1fr 1fr;gap:8px}
+.twice img{display:block;width:100%;height:auto;border-radius:6px}
+.mistakes{list-style:none;margin:10px 0 0;padding:0;font-size:.875rem}
+.mistakes li{padding:2px 0;display:grid;grid-template-columns:96px minmax(0,1fr)}.mistakes b{font-weight:600}
+td.said{text-align:left;color:var(--dim);white-space:normal;min-width:190px}
+i.right,i.wrong{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
 .h0{fill:var(--ground)}
 .h1,.h2,.h3,.h4,.h5,.h6,.h7,.h8{fill:var(--hot)}
 .h1{fill-opacity:.1}.h2{fill-opacity:.2}.h3{fill-opacity:.32}.h4{fill-opacity:.44}.h5{fill-opacity:.56}
 .h6{fill-opacity:.7}.h7{fill-opacity:.84}.h8{fill-opacity:1}
 td.k{color:var(--ink);background:color-mix(in srgb,var(--hot) calc(var(--k)*42%),transparent)}
+td.r{color:var(--ink);background:color-mix(in srgb,var(--good) calc(var(--k)*42%),transparent)}
 footer{color:var(--dim);font-size:.8125rem;margin-top:44px;border-top:1px solid var(--line);padding-top:14px}
 @media (max-width:640px){
 .wrap{padding:0 14px 40px}nav{margin:14px -14px 0;padding:0 14px}header{padding-top:22px}h1{font-size:1.5rem}

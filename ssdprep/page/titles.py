@@ -74,6 +74,14 @@ _TITLES = {
     "SPL012": "Photos in two parts of the split",
     "SPL013": "Lists that cannot be read",
     "AUG005": "Drawn from which photo? Unknown",
+    "EVAL001": "One class nearly everywhere",
+    "EVAL002": "A class that is never found",
+    "EVAL003": "Tested, but never trained",
+    "EVAL004": "Labels of classes exchanged",
+    "EVAL005": "Labels shifted to one side",
+    "EVAL006": "Labels that fit after a turn or a flip",
+    "EVAL007": "Red and blue exchanged",
+    "EVAL008": "Few boxes to measure by",
 }
 
 

@@ -103,6 +103,8 @@ def box_shapes(
     side: float, scale: float, next_scale: float, aspect_ratios: Sequence[float], two_boxes_for_ar1: bool
 ) -> NDArray[np.float64]:
     """Widths and heights of the boxes in one cell, in their order: float64 (boxes, 2) in the unit of ``side``."""
+    if not len(aspect_ratios) or min(aspect_ratios) <= 0:
+        raise ValueError(f"aspect ratios must be one or more numbers above 0, not {list(aspect_ratios)}")
     shapes = []
     for ratio in aspect_ratios:
         shapes.append((scale * side * np.sqrt(ratio), scale * side / np.sqrt(ratio)))

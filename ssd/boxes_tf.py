@@ -27,6 +27,8 @@ def convert_coordinates(tensor: Any, start_index: int, conversion: str, border_p
     tensor = tf.convert_to_tensor(tensor)
     first = start_index if start_index >= 0 else tensor.shape[-1] + start_index
     columns = tf.unstack(tensor, axis=-1)
+    if len(columns[first : first + 4]) != 4:
+        raise ValueError(f"four columns from {start_index} are needed; the shape is {tensor.shape}")
     edges = edges_of(tuple(columns[first : first + 4]), source)
     columns[first : first + 4] = columns_of(edges, target, border_width(border_pixels))
     return tf.stack(columns, axis=-1)

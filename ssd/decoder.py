@@ -85,12 +85,11 @@ def decode_detections(
     become pixels of an image of the given size (`ValueError` without one); ``clip`` then cuts them at its border.
     ``candidates_per_class`` limits what goes into NMS, as the original SSD does with 400; the Keras port does not.
     """
-    frame = _frame(input_coords, normalize_coords, img_height, img_width, clip)
+    frame, limit = _frame(input_coords, normalize_coords, img_height, img_width, clip), _limit(top_k)
 
     def decoded(image: NDArray[Any]) -> Floats:
         classes, boxes = _candidates(image[:, :-12], confidence_thresh, candidates_per_class)
         scores = image[boxes, classes].astype(np.float64)
-        limit = None if top_k == "all" else top_k
         kept, corners = suppress(
             scores, classes, lambda i: frame.corners(image[boxes[i], -12:]), iou_threshold, limit, border_pixels
         )
@@ -115,14 +114,13 @@ def decode_detections_fast(
 
     Confidences of at least ``confidence_thresh`` count, equal ones by anchor. ``iou_threshold`` None: no suppression.
     """
-    frame = _frame(input_coords, normalize_coords, img_height, img_width, clip)
+    frame, limit = _frame(input_coords, normalize_coords, img_height, img_width, clip), _limit(top_k)
     threshold = np.inf if iou_threshold is None else iou_threshold
 
     def decoded(image: NDArray[Any]) -> Floats:
         likeliest = image[:, :-12].argmax(axis=1)
         scores = image[np.arange(len(image)), likeliest].astype(np.float64)
         boxes = np.flatnonzero((likeliest > 0) & (scores >= confidence_thresh))
-        limit = None if top_k == "all" else top_k
         one_group = np.zeros_like(boxes)
         kept, corners = suppress(
             scores[boxes], one_group, lambda i: frame.corners(image[boxes[i], -12:]), threshold, limit, border_pixels
@@ -130,6 +128,14 @@ def decode_detections_fast(
         return _rows(likeliest[boxes[kept]], scores[boxes[kept]], frame.clipped(corners))
 
     return [decoded(image) for image in _batch(y_pred)]
+
+
+def _limit(top_k: int | str) -> int | None:
+    if top_k == "all":
+        return None
+    if isinstance(top_k, str) or top_k < 0:
+        raise ValueError(f"top_k must be 'all' or a number, not {top_k!r}")
+    return top_k
 
 
 class _Frame(NamedTuple):

@@ -28,12 +28,14 @@ def convert_coordinates(
 
     ``start_index``: the first of the four columns; negative counts from the end. ``conversion``: "corners2centroids"
     and the like, any two formats. The border rule acts on the sides w and h that come out, and only there: centroids
-    always become the edges of their true size. `ValueError` for an unknown conversion or border rule.
+    always become the edges of their true size. `ValueError` for an unknown conversion or border rule, or fewer columns.
     """
     source, target = formats_of(conversion)
     width = border_width(border_pixels)
     result = np.array(tensor, dtype=np.float64)
     four = result[..., start_index : start_index + 4 or None]
+    if four.shape[-1] != 4:
+        raise ValueError(f"four columns from {start_index} are needed; the shape is {result.shape}")
     edges = edges_of(tuple(np.moveaxis(four, -1, 0)), source)
     four[...] = np.stack(columns_of(edges, target, width), axis=-1)
     return result

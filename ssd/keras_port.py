@@ -89,6 +89,12 @@ def build_model(
     """
     if geometry not in GEOMETRIES:
         raise ValueError(f"geometry must be {' or '.join(GEOMETRIES)}, not {geometry!r}")
+    if len(image_size) not in (2, 3) or tuple(image_size[2:]) not in ((), (3,)):
+        raise ValueError(f"image_size must be (height, width) or (height, width, 3), not {image_size}")
+    if n_classes < 1:
+        raise ValueError(f"n_classes counts the classes without background: 1 or more, not {n_classes}")
+    if not aspect_ratios:
+        raise ValueError("aspect ratios are missing")
     base = GEOMETRIES[geometry]
     if geometry == "report" and min(image_size[:2]) < 193:
         raise ValueError(f"the report's maps need sides of 193 pixels or more, not {image_size}: geometry='wide'")

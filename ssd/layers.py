@@ -108,6 +108,7 @@ class AnchorBoxes(keras.layers.Layer):
             "normalize_coords": normalize_coords,
         }
         self.trainable = False
+        self.compute_output_shape((None, 1, 1, 1))  # aspect ratios that make no box are refused here, not when called
 
     def call(self, inputs: Any) -> Any:
         """The same boxes for each image."""

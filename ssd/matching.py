@@ -21,7 +21,7 @@ def match_bipartite_greedy(weight_matrix: ArrayLike) -> NDArray[np.int64]:
     weight_matrix: (m, n), not negative. Returns int64 (m,): the column of each row, or -1 where no column with a weight
     above 0 was left. Equal weights: the lower row wins, then the lower column.
     """
-    weights = np.array(weight_matrix, dtype=np.float64)
+    weights = _matrix(weight_matrix).copy()
     columns = np.full(len(weights), -1)
     for _ in range(min(weights.shape)):
         row, column = np.unravel_index(np.argmax(weights), weights.shape)
@@ -37,11 +37,18 @@ def match_multi(weight_matrix: ArrayLike, threshold: float) -> tuple[NDArray[np.
 
     weight_matrix: (m, n). Returns (rows, columns), both int64 (k,), columns ascending. Equal weights: the lower row.
     """
-    weights = np.asarray(weight_matrix, dtype=np.float64)
+    weights = _matrix(weight_matrix)
     if not len(weights):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     columns = np.flatnonzero(weights.max(axis=0) >= threshold)
     return weights[:, columns].argmax(axis=0), columns
+
+
+def _matrix(weights: ArrayLike) -> NDArray[np.float64]:
+    matrix = np.asarray(weights, dtype=np.float64)
+    if matrix.ndim != 2:
+        raise ValueError(f"weights must be a matrix, objects in rows and anchors in columns, not {matrix.shape}")
+    return matrix
 
 
 def match(weights: Any, pos_iou: float = 0.5, neg_iou: float = 0.3) -> tf.Tensor:

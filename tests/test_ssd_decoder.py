@@ -206,6 +206,9 @@ def test_wrong_calls_are_refused(decode) -> None:
         decode(y_pred, normalize_coords=False, clip=True)
     with pytest.raises(ValueError, match="coords"):
         decode(y_pred, input_coords="polar", img_height=1, img_width=1)
+    for wrong in ("al", -1):
+        with pytest.raises(ValueError, match="top_k"):
+            decode(y_pred, top_k=wrong, img_height=1, img_width=1)
     with pytest.raises(ValueError, match="border_pixels"):
         decode(y_pred, border_pixels="some", img_height=1, img_width=1)
 

@@ -124,6 +124,10 @@ def test_boxes_are_clipped_as_the_geometry_has_it(geometry: str) -> None:
         ({"steps": (8, 16)}, "6 steps, not 2"),
         ({"geometry": "x"}, "report or wide, not 'x'"),
         ({"image_size": (192, 224)}, "193 pixels"),
+        ({"image_size": (224,)}, "height, width"),
+        ({"image_size": (224, 224, 1)}, "height, width"),
+        ({"n_classes": 0}, "1 or more, not 0"),
+        ({"aspect_ratios": ()}, "aspect ratios"),
     ],
 )
 def test_wrong_arguments_of_build_model(wrong: dict, said: str) -> None:
@@ -194,7 +198,9 @@ def test_anchor_boxes_are_those_of_the_encoder() -> None:
     np.testing.assert_allclose(layer(np.zeros((1, 3, 4, 1), np.float32))[0, ..., :4], wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"this_scale": 0}, {"next_scale": -1.0}, {"variances": [1, 1]}])
+@pytest.mark.parametrize(
+    "wrong", [{"this_scale": 0}, {"next_scale": -1.0}, {"variances": [1, 1]}, {"aspect_ratios": []}]
+)
 def test_wrong_anchors_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError):
         AnchorBoxes(**{**ANCHORS, **wrong})

@@ -73,6 +73,9 @@ def test_wrong_calls_are_refused(rooms: ModuleType) -> None:
     for conversion in ("corners2corners", "corners2polar", "corners", "centroids2"):
         with pytest.raises(ValueError, match="conversion"):
             rooms.convert_coordinates(boxes, 0, conversion)
+    for start in (1, -3):
+        with pytest.raises(ValueError, match=r"four columns from .*\(2, 4\)"):
+            rooms.convert_coordinates(boxes, start, "corners2centroids")
     with pytest.raises(ValueError, match="border_pixels"):
         rooms.convert_coordinates(boxes, 0, "corners2centroids", "quarter")
     with pytest.raises(ValueError, match="coords"):

@@ -108,3 +108,9 @@ def test_many_objects_of_equal_overlap_end() -> None:
     """Every object wants the same anchors in the same order: one is fixed in each round."""
     weights = np.tile(np.linspace(0.9, 0.1, 30), (20, 1))
     assert in_graph(weights).numpy().tolist() == by_numpy(weights, 0.5, 0.3).tolist()
+
+
+def test_weights_are_a_matrix() -> None:
+    for matcher in (match_bipartite_greedy, lambda weights: match_multi(weights, 0.5)):
+        with pytest.raises(ValueError, match="matrix"):
+            matcher([0.9, 0.1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
@@ -180,6 +181,27 @@ def test_photos_in_memory_are_not_read_again(examples, tmp_path):
     for path in tmp_path.iterdir():
         path.unlink()
     assert len(next(batches)[0]) == 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux how much memory is in use")
+def test_memory_stays_within_its_bound(tmp_path):
+    """An epoch of 294 MB of pictures: kept, they fill memory; with room for 5 MB they do not."""
+
+    def grown(cached: int, steps: int = 20) -> float:
+        pages = [int(Path("/proc/self/statm").read_text().split()[1])]
+        batches = training_batches(
+            many, replace(SMALL, image_size=(350, 64)), ANCHORS, batch=10, seed=0, how=Augmentation(), cached=cached
+        )
+        for _ in islice(batches, steps):
+            pages.append(int(Path("/proc/self/statm").read_text().split()[1]))
+        return (max(pages) - pages[0]) * resource.getpagesize() / 1e6
+
+    (path := tmp_path / "grey.jpg").write_bytes(encode_jpeg(np.full((700, 700, 3), 90, np.uint8)))
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
+    many = [Example(str(path), (700, 700), *nothing) for _ in range(200)]
+    grown(0, steps=4)  # what TensorFlow takes for itself
+    assert grown(5_000_000) < 100
+    assert grown(1_000_000_000) > 150
 
 
 # TFRecords

@@ -15,8 +15,8 @@ from ssdprep.files import transaction, write_new
 from ssdprep.formats import voc
 from ssdprep.formats.csv import COLUMNS
 from ssdprep.images import probe
+from ssdprep.metadata import effective
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size, SsdprepError
-from ssdprep.turn import effective
 from ssdprep.walk import folded
 
 KEPT, NOT_WRITTEN, SAME_STEM = "PRD001", "PRD002", "PRD003"

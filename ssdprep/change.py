@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -100,8 +101,9 @@ class Change:
             journal.add(self._run, entry)
             if old:
                 self._keep(target, self._run.backup(entry))
-            self._run.waiting(entry).unlink(missing_ok=True)  # a power cut may have left one of that name
-            fill(self._run.waiting(entry), target)
+            waiting = self._run.waiting(entry)
+            waiting.unlink(missing_ok=True)  # a power cut may have left one of that name
+            fill(waiting, target)
         self._failed = False
 
     def _begin(self) -> None:
@@ -172,7 +174,7 @@ def _inside(root: Path, path: Path) -> Path:
 
 def _folders(run: Run) -> set[Path]:
     """Folders in which a run has made names so far."""
-    backups = (folder for entry in run.entries if entry.old for folder in run.backup(entry).parents)
-    return {run.journal.parent, *(run.target(entry).parent for entry in run.entries), run.root} | {
-        folder for folder in backups if folder.is_relative_to(run.root)
-    }
+    touched = {run.root / parent for parent in {posixpath.dirname(entry.path) for entry in run.entries}}
+    kept = {run.backups / parent for parent in {posixpath.dirname(entry.path) for entry in run.entries if entry.old}}
+    backups = (folder for place in kept for folder in (place, *place.parents))
+    return {run.journal.parent, run.root, *touched} | {folder for folder in backups if folder.is_relative_to(run.root)}

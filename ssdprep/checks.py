@@ -53,7 +53,8 @@ def check(record: Record) -> Iterator[Finding]:
         other = seen.setdefault(thing.box, thing)
         if other is not thing:
             yield _twice(record, other, thing)
-    yield from _nearly_twice(record)
+    if len(record.objects) > 1:
+        yield from _nearly_twice(record)
 
 
 def rounded(record: Record, size: Size) -> Finding:
@@ -95,8 +96,9 @@ def usual_spellings(counts: Mapping[str, int], meant: Collection[str] = ()) -> d
 def _place(record: Record, thing: Object, sizes: Sequence[Size]) -> Iterator[Finding]:
     """Is the box on the photo, and large enough to be learnt?"""
     box = thing.box
-    width, height = box.xmax - box.xmin, box.ymax - box.ymin
-    if min(width, height) < _THIN:
+    xmin, ymin, xmax, ymax = box
+    width, height = xmax - xmin, ymax - ymin
+    if width < _THIN or height < _THIN:
         message = f"{_shown(thing)} is {width:g} x {height:g} pixels"
         yield _finding(
             THIN, Severity.WARNING, record, thing, message, "a slip of the mouse? Draw it again, or delete it"
@@ -165,5 +167,6 @@ def _shown(thing: Object) -> str:
 
 def inside(box: Box, size: Size) -> bool:
     """Is the box on the photo, to a thousandth of a pixel?"""
-    low, high = -_SLACK, _SLACK
-    return box.xmin >= low and box.ymin >= low and box.xmax <= size.width + high and box.ymax <= size.height + high
+    xmin, ymin, xmax, ymax = box
+    width, height = size
+    return xmin >= -_SLACK and ymin >= -_SLACK and xmax <= width + _SLACK and ymax <= height + _SLACK

@@ -105,6 +105,8 @@ def show(report: Report, render: Callable[[Any], Iterable[RenderableType | Next]
 
 def _show_all(report: Report, parts: Sequence[RenderableType | Next]) -> None:
     """What the verb did, what it found, and what comes next."""
+    if not (parts or report.findings):
+        return
     terminal = out()
     for part in parts:
         if not isinstance(part, Next):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,12 +16,12 @@ from ssdprep.faults import WRONG_ORIENTATION
 from ssdprep.files import Recovered
 from ssdprep.formats.voc import NO_SIZE
 from ssdprep.journal import BACKUPS, STATE
+from ssdprep.metadata import effective
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
-from ssdprep.parallel import in_order
+from ssdprep.parallel import in_threads
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, Size, Track, untracked
 from ssdprep.recovery import foresee
 from ssdprep.scan import SECOND, scan_folder
-from ssdprep.turn import effective
 from ssdprep.uprighting import Made, Outcome, Task, bring_upright
 from ssdprep.walk import folded
 
@@ -28,8 +30,8 @@ Fault = tuple[str, Path]  # code and place of a finding
 
 BACKUP_HAS_PLACE = "ORI005"
 
+_AHEAD = 8  # photos that are turned, or wait to be put away
 _UNKNOWN = Decision(Verdict.UNRESOLVED, "no annotation or photo that can be read", Size(0, 0))
-_WORTH_WORKERS = 32 * 2**20  # bytes of photos below which starting processes costs more than it saves
 
 
 class FileFix(NamedTuple):
@@ -102,8 +104,8 @@ def fix_exif(
 
     frame: of the boxes where the file itself cannot tell; never overrules a file that can. images: ``keep`` leaves the
     photos alone and moves only boxes, for readers that apply the tag. turned: which way photos without a tag were
-    turned after they were labelled. strip_gps: remove the place from EXIF and XMP of all photos. jobs: worker processes
-    for the turning; 0: one for each core where there is much of it; 1: none (see `parallel.in_order`).
+    turned after they were labelled. strip_gps: remove the place from EXIF and XMP of all photos. jobs: threads
+    for the turning; 0: one for each core.
 
     All changes are one transaction: a second run changes nothing, `ssdprep.undo` brings back every byte. Files that
     cannot be decided, or not be turned, stay as they are, and a finding says why. ``ValueError`` for an unknown choice.
@@ -126,7 +128,8 @@ def fix_exif(
             Task(Record(photo, None), _UNKNOWN, rewrite=False, strip_gps=True) for photo in _strays(dataset, strip_gps)
         ]
         work = [*(task for task in tasks if task.is_needed), *strays]
-        made = track(in_order(bring_upright, work, jobs=_workers(work, jobs)), "Making upright", len(work))
+        turning = in_threads((partial(bring_upright, task) for task in work), ahead=_AHEAD, jobs=jobs)
+        made = track(turning, "Making upright", len(work))
         done = _tried(work, made) if change is None else _stage(root, change, work, made)
     cured = set() if dry_run else _cured(tasks, done)
     report = replace(_report(dataset, tasks, done, cured), dry_run=dry_run, recovered=recovered)
@@ -176,11 +179,6 @@ def _place_in_backup(root: Path) -> Finding:
     return Finding(BACKUP_HAS_PLACE, Severity.WARNING, root / STATE / BACKUPS, 0, message, remedy)
 
 
-def _workers(work: Sequence[Task], jobs: int) -> int:
-    total = sum(task.record.image.stat().st_size for task in work if task.turns and task.record.image)
-    return jobs or (0 if total >= _WORTH_WORKERS else 1)
-
-
 def _tried(work: Sequence[Task], made: Iterable[Made]) -> dict[Path, Outcome]:
     return {task.record.path: fixed.outcome for task, fixed in zip(work, made, strict=True)}
 
@@ -189,14 +187,14 @@ def _stage(root: Path, change: files.Change, work: Sequence[Task], made: Iterabl
     """All changes into one transaction; the outcomes by photo. Holds the bytes of a few photos at a time."""
     done: dict[Path, Outcome] = {}
     notes: dict[Path, settled.Note] = {}
-    given: set[Path] = set()
+    given: set[str] = set()
     for (record, *_), fixed in zip(work, made, strict=True):
         for path, data, was in (
             (record.image, fixed.image, fixed.image_was),
             (record.annotation, fixed.annotation, fixed.annotation_was),
         ):
-            if path and data is not None and path.resolve() not in given:
-                given.add(path.resolve())
+            if path and data is not None and (target := os.path.realpath(path)) not in given:
+                given.add(target)
                 change.replace(path, data, was=was)
         if record.annotation and fixed.note:
             notes[record.annotation] = fixed.note

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -153,7 +152,7 @@ def write_together(contents: Mapping[Path, bytes], outdated: Iterable[Path] = ()
 
 def _spare(target: Path) -> Path:
     """A free name beside a file."""
-    return target.with_name(f".ssdprep-{secrets.token_hex(8)}")
+    return target.with_name(f".ssdprep-{os.urandom(8).hex()}")
 
 
 def _leave(path: Path) -> None:

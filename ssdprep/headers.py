@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ssdprep import faults, images
+from ssdprep import faults, sniff
 from ssdprep.record import Finding, Severity
 
-Probed = tuple[images.Probe | None, tuple[Finding, ...]]
+Probed = tuple[sniff.Probe | None, tuple[Finding, ...]]
 
 _EXTENSIONS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -26,15 +26,15 @@ def read_header(path: Path) -> Probed:
     A photo that seems to break off is decoded, to be sure; no other one is.
     """
     try:
-        probe = images.probe(path)
-    except images.ImageFault as fault:
+        probe, cut = sniff.examine(path)
+    except faults.ImageFault as fault:
         return None, (_finding(fault, path),)
     except OSError as error:
         return None, (_unreadable(path, error),)
-    return probe, (*_names(path, probe), *_pixels(path, probe), *_broken_off(path, probe))
+    return probe, (*_names(path, probe), *_pixels(path, probe), *(_broken_off(path) if cut else ()))
 
 
-def _names(path: Path, probe: images.Probe) -> Iterator[Finding]:
+def _names(path: Path, probe: sniff.Probe) -> Iterator[Finding]:
     """What extension and EXIF say, and the file itself does not."""
     fitting = _EXTENSIONS.get(probe.format)
     if fitting and path.suffix.lower() not in fitting:
@@ -47,7 +47,7 @@ def _names(path: Path, probe: images.Probe) -> Iterator[Finding]:
         yield Finding(faults.WRONG_ORIENTATION, Severity.INFO, path, 0, message, remedy)
 
 
-def _pixels(path: Path, probe: images.Probe) -> Iterator[Finding]:
+def _pixels(path: Path, probe: sniff.Probe) -> Iterator[Finding]:
     """Pixels that are not the 8-bit RGB of one picture, which every reader sees alike."""
     if probe.mode == "F":
         yield _finding(faults.floats(), path)
@@ -80,18 +80,19 @@ def _pixels(path: Path, probe: images.Probe) -> Iterator[Finding]:
         yield Finding(faults.SEVERAL_PICTURES, Severity.INFO, path, 0, message, remedy)
 
 
-def _broken_off(path: Path, probe: images.Probe) -> Iterator[Finding]:
+def _broken_off(path: Path) -> Iterator[Finding]:
     """A photo whose header promises pixels that are not there."""
+    from ssdprep import images  # with NumPy and Pillow, which nearly every photo does without here
+
     try:
-        if images.looks_cut(path, probe):
-            images.read_upright(path)
-    except images.ImageFault as fault:
+        images.read_upright(path)
+    except faults.ImageFault as fault:
         yield _finding(fault, path)
     except OSError as error:
         yield _unreadable(path, error)
 
 
-def _finding(fault: images.ImageFault, path: Path) -> Finding:
+def _finding(fault: faults.ImageFault, path: Path) -> Finding:
     return Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy)
 
 

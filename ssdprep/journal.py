@@ -96,11 +96,11 @@ class Run:
 
     @property
     def journal(self) -> Path:
-        return self.root / STATE / JOURNALS / f"{self.name}.jsonl"
+        return self.root / f"{STATE}/{JOURNALS}/{self.name}.jsonl"
 
     @property
     def backups(self) -> Path:
-        return self.root / STATE / BACKUPS / self.name
+        return self.root / f"{STATE}/{BACKUPS}/{self.name}"
 
     def target(self, entry: Entry) -> Path:
         return self.root / entry.path

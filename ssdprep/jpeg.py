@@ -13,7 +13,6 @@ import turbojpeg
 from ssdprep import metadata
 from ssdprep.faults import CUT_SHORT, DAMAGED, ImageFault
 from ssdprep.record import Size
-from ssdprep.turn import JPEG_OPS
 
 SOI = b"\xff\xd8"
 EXIF = b"Exif\0\0"
@@ -23,6 +22,10 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without 
 _COMMON = {0xC0, 0xC1, 0xC2}  # what every decoder reads
 _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.S)
 _HARMLESS = re.compile("extraneous|Adobe|JFIF|progression")  # warnings of libjpeg that leave every pixel right
+
+# glibc hands freed memory back to the system and takes it anew for the next photo, a third of the time of a turn, until
+# it has seen a block as large as this one go: from then on it keeps twice as much.
+bytes(16 * 2**20)
 
 
 class Header(NamedTuple):
@@ -121,6 +124,8 @@ def verify(data: bytes) -> bool:
 
 def turned_pixels(data: bytes, orientation: int) -> bytes | None:
     """The picture turned without loss and bare of metadata; None where its sides or its coding do not allow that."""
+    from ssdprep.turn import JPEG_OPS  # with NumPy and Pillow, which headers do without
+
     try:
         return bytes(turbojpeg.transform(data, op=JPEG_OPS[orientation], copynone=True, optimize=True))
     except RuntimeError:

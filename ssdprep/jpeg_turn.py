@@ -65,9 +65,9 @@ def rewrite(data: bytes, edit: Edit) -> Rewritten:
     """
     first = split(data)
     others = _companions(data, first)
-    turned = [_rewrite_picture(data[start:end], edit) for _, start, end in others]
+    turned = [_rewrite_picture(data[start:end], split(data[start:end]), edit) for _, start, end in others]
     lengths = {end - start: len(new.data) for (_, start, end), new in zip(others, turned, strict=True)}
-    picture = _rewrite_picture(data[: first.end], edit, lengths)
+    picture = _rewrite_picture(data[: first.end], first, edit, lengths)
     joined, trailing = _joined(data, first.end, picture.data, others, [new.data for new in turned])
     if joined == data:
         return Rewritten(data, lossless=True)
@@ -94,9 +94,8 @@ def _joined(
     return bytes(new) + data[cursor:], len(data[cursor:].rstrip(b"\0"))
 
 
-def _rewrite_picture(data: bytes, edit: Edit, lengths: dict[int, int] | None = None) -> Rewritten:
-    """One picture with its pixels turned; ``lengths``: of the further pictures, old to new, as XMP notes them."""
-    before = split(data)
+def _rewrite_picture(data: bytes, before: Picture, edit: Edit, lengths: dict[int, int] | None = None) -> Rewritten:
+    """One picture, whole and taken apart, with its pixels turned; lengths: of the further pictures, old to new."""
     edited = [_edited(segment, edit, lengths or {}) for segment in before.segments]
     around = [segment for segment in edited if segment is not None]
     if not edit.turned:

@@ -117,6 +117,11 @@ def orientation_of(exif: bytes) -> int | None:
         return None
 
 
+def effective(orientation: int) -> int:
+    """The orientation that readers apply: the tag, or 1 where its value is none of 1..8."""
+    return orientation if 1 <= orientation <= 8 else 1
+
+
 def upright_exif(exif: bytes, *, turned: bool, swapped: bool) -> bytes:
     """The block with Orientation 1.
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from ssdprep import boxes as geometry
+from ssdprep.metadata import effective
 from ssdprep.record import TOLERANCE, Box, Dataset, Finding, Record, Severity, Size
 from ssdprep.settled import Drawn, Note, holds, note_about, notes_about
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ssdprep.boxes import Boxes
+
+    Rows = Sequence[Sequence[float]] | Boxes  # (N, 4)
 
 UNRESOLVED, CONFLICT = "ORI001", "ORI002"
 
@@ -60,8 +64,12 @@ class Decision:
         """Whether the frame is known, or does not matter."""
         return self.verdict not in {Verdict.UNRESOLVED, Verdict.CONFLICT}
 
-    def upright(self, boxes: ArrayLike) -> geometry.Boxes:
+    def upright(self, boxes: ArrayLike) -> Boxes:
         """Boxes of shape (N, 4) in the upright frame; an edge off the frame by a rounding is set to its border."""
+        import numpy as np
+
+        from ssdprep import boxes as geometry
+
         b = geometry.as_boxes(boxes)
         cut = geometry.clip(b, self.drawn_in)
         return geometry.upright(np.where(np.abs(cut - b) <= TOLERANCE, cut, b), self.turn, self.drawn_in)
@@ -71,7 +79,7 @@ def decide(
     orientation: int,
     stored: Size,
     labelled: Size | None,
-    boxes: ArrayLike,
+    boxes: Rows,
     *,
     turned: Turn | None = None,
     frame: Frame = "auto",
@@ -83,14 +91,13 @@ def decide(
     turned: which way a photo without a tag was turned after it was labelled. frame: decides what the file cannot tell,
     and never overrules what it can.
     """
-    b = geometry.as_boxes(boxes)
-    applied = orientation if 1 <= orientation <= 8 else 1
-    if not len(b):
+    applied = effective(orientation)
+    if not len(boxes):
         return Decision(Verdict.NO_BOXES, "no boxes", stored, applied)
     if applied == 1:
-        return _without_tag(stored, labelled, b, turned)
+        return _without_tag(stored, labelled, boxes, turned)
     if applied >= 5 and stored.width != stored.height:
-        verdict, evidence = _by_boxes(stored, b) if labelled is None else _by_size(stored, labelled)
+        verdict, evidence = _by_boxes(stored, boxes) if labelled is None else _by_size(stored, labelled)
     else:
         verdict, evidence = _by_nothing(applied, stored, labelled)
     shown = _SHOWN.get(verdict)
@@ -131,17 +138,18 @@ def to_upright(dataset: Dataset, *, frame: Frame = "auto") -> Dataset:
     """
     decisions = judge(dataset, frame=frame)
     advice = next_command(dataset.root, decisions)
-    moved: dict[Record, Record | None] = {}
+    moved: list[Record | None] = []
     findings = list(dataset.findings)
     for record, decision in zip(dataset.records, decisions, strict=True):
         if decision is None or decision.decided:
-            moved[record] = record if decision is None else _moved(record, decision)
+            moved.append(record if decision is None else _moved(record, decision))
         else:
-            moved[record] = None
+            moved.append(None)
             findings.append(undecided(dataset.root, record, decision, advice))
-    records = tuple(upright for upright in moved.values() if upright is not None)
+    records = tuple(upright for upright in moved if upright is not None)
+    upright_of = dict(zip(dataset.records, moved, strict=True)) if dataset.splits else {}
     splits = {
-        name: tuple(upright for record in part if (upright := moved.get(record, record)) is not None)
+        name: tuple(upright for record in part if (upright := upright_of.get(record, record)) is not None)
         for name, part in dataset.splits.items()
     }
     return Dataset(dataset.root, records, tuple(findings), splits)
@@ -205,8 +213,12 @@ def _moved(record: Record, decision: Decision) -> Record:
     return replace(record, objects=objects, labelled_size=record.size)
 
 
-def _fit(boxes: geometry.Boxes, size: Size) -> bool:
-    return bool(np.all(np.abs(geometry.clip(boxes, size) - boxes) <= TOLERANCE))
+def _fit(boxes: Rows, size: Size) -> bool:
+    """Whether all edges lie on a photo of this size, but for a rounding."""
+    limits = (size.width, size.height) * 2
+    return all(
+        -TOLERANCE <= edge <= limit + TOLERANCE for box in boxes for edge, limit in zip(box, limits, strict=True)
+    )
 
 
 def _turned_later(orientation: int, stored: Size | None, labelled: Size | None) -> bool:
@@ -216,7 +228,7 @@ def _turned_later(orientation: int, stored: Size | None, labelled: Size | None) 
     return labelled is None or labelled.is_near(stored.swapped)
 
 
-def _without_tag(stored: Size, labelled: Size | None, boxes: geometry.Boxes, turned: Turn | None) -> Decision:
+def _without_tag(stored: Size, labelled: Size | None, boxes: Rows, turned: Turn | None) -> Decision:
     """The rows for orientation 1, absent, or invalid."""
     swapped = stored.swapped
     if labelled is None:
@@ -248,7 +260,7 @@ def _by_size(stored: Size, labelled: Size) -> tuple[Verdict, str]:
     return fitting[0], f"<size> {labelled} is the {names[fitting[0]]} size{rounded}"
 
 
-def _by_boxes(stored: Size, boxes: geometry.Boxes) -> tuple[Verdict, str]:
+def _by_boxes(stored: Size, boxes: Rows) -> tuple[Verdict, str]:
     """The rows for a quarter turn where ``<size>`` is silent."""
     fits_stored, fits_upright = _fit(boxes, stored), _fit(boxes, stored.swapped)
     if fits_stored and fits_upright:

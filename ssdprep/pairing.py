@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from posixpath import basename, dirname, splitext
 
 from ssdprep.walk import folded
@@ -48,12 +49,34 @@ def pair(photos: Sequence[str], annotations: Sequence[str], filenames: Mapping[s
     """
     if not photos:
         return Pairing()
-    by_place = _index(photos, lambda name: (dirname(name), _stem(name)))
-    by_sibling = _index(photos, lambda name: (_without_kinds(name), _stem(name)))
-    by_stem = _index(photos, _stem)
-    by_name = _index(photos, lambda name: folded(basename(name)))
+    result = Pairing()
+    left: Sequence[str] = annotations
+    ranks = ((_by_place, True), (_by_sibling, True), (_by_stem, False), (partial(_by_filename, filenames), False))
+    for rank, near in ranks:
+        if left:
+            left = _claim(result, left, filenames, rank(photos), near=near)
+    return result
 
-    def by_filename(annotation: str) -> Sequence[str]:
+
+def _by_place(photos: Sequence[str]) -> Finder:
+    index = _index(photos, lambda name: (dirname(name), _stem(name)))
+    return lambda name: index.get((dirname(name), _stem(name)), ())
+
+
+def _by_sibling(photos: Sequence[str]) -> Finder:
+    index = _index(photos, lambda name: (_without_kinds(name), _stem(name)))
+    return lambda name: index.get((_without_kinds(name), _stem(name)), ())
+
+
+def _by_stem(photos: Sequence[str]) -> Finder:
+    index = _index(photos, _stem)
+    return lambda name: index.get(_stem(name), ())
+
+
+def _by_filename(filenames: Mapping[str, str], photos: Sequence[str]) -> Finder:
+    by_stem, by_name = _index(photos, _stem), _index(photos, lambda name: folded(basename(name)))
+
+    def find(annotation: str) -> Sequence[str]:
         filename = filenames.get(annotation)
         if not filename:
             return ()
@@ -63,17 +86,7 @@ def pair(photos: Sequence[str], annotations: Sequence[str], filenames: Mapping[s
         near = [photo for photo in found if _without_kinds(photo) == _without_kinds(annotation)]
         return near or found
 
-    result = Pairing()
-    left: Iterable[str] = annotations
-    ranks: list[tuple[Finder, bool]] = [
-        (lambda name: by_place.get((dirname(name), _stem(name)), ()), True),
-        (lambda name: by_sibling.get((_without_kinds(name), _stem(name)), ()), True),
-        (lambda name: by_stem.get(_stem(name), ()), False),
-        (by_filename, False),
-    ]
-    for find, near in ranks:
-        left = _claim(result, left, filenames, find, near=near)
-    return result
+    return find
 
 
 def _claim(

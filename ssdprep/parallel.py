@@ -7,10 +7,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from itertools import islice
-from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from ssdprep.record import SsdprepError
@@ -37,7 +35,7 @@ def in_order(
         return
     source = iter(items)
     parcels = iter(lambda: list(islice(source, at_once)), [])
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    pool = _processes(workers)
     waiting: deque[Future[list[Result]]] = deque()
     try:
         for parcel in parcels:
@@ -46,7 +44,7 @@ def in_order(
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
+    except BrokenExecutor as error:
         raise SsdprepError(
             "a worker process ended early: out of memory, or started from a script without a main guard",
             "--jobs 1; in a script, call it under `if __name__ == '__main__':`",
@@ -55,13 +53,14 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def in_threads(tasks: Iterable[Callable[[], Result]], *, ahead: int) -> Iterator[Result]:
+def in_threads(tasks: Iterable[Callable[[], Result]], *, ahead: int, jobs: int = 0) -> Iterator[Result]:
     """What each task returns, in their order; up to ``ahead`` of them are done or under way before they are asked for.
 
     For work that runs outside of Python's lock: decoding, resampling, encoding. What a task raises is raised here.
+    jobs: threads; 0: one for each core.
     """
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(cores()) as threads:
+    with ThreadPoolExecutor(jobs or cores()) as threads:
         try:
             for task in tasks:
                 waiting.append(threads.submit(task))
@@ -80,6 +79,13 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def _processes(workers: int) -> Executor:
+    from concurrent.futures import ProcessPoolExecutor  # a tenth of the start of a verb that needs none
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+
+
 def _run(function: Callable[[Item], Result], parcel: list[Item]) -> list[Result]:
     return [function(item) for item in parcel]
 
@@ -92,6 +98,8 @@ def _start_worker() -> None:
 
 def _leave_with_parent() -> None:
     """A worker whose parent was killed would wait for work for ever."""
+    from multiprocessing import parent_process
+
     parent = parent_process()
     if parent is not None:
         parent.join()

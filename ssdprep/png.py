@@ -9,14 +9,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from ssdprep import metadata
 from ssdprep.faults import CUT_SHORT, DAMAGED, NOT_TURNABLE, ImageFault
 from ssdprep.metadata import Edit
 from ssdprep.record import Size
-from ssdprep.turn import TRANSPOSES, turn
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
@@ -123,6 +119,10 @@ def _edited(name: bytes, payload: bytes, edit: Edit) -> bytes:
 
 def _turned(data: bytes, header: Header, orientation: int) -> bytes:
     """The pixels turned, encoded anew, and compared with what they were."""
+    from PIL import Image  # not needed for a header
+
+    from ssdprep.turn import TRANSPOSES
+
     if header.depth == 16 and header.colour != 0:
         return _turned_deep(data, header, orientation)
     target = io.BytesIO()
@@ -141,6 +141,9 @@ def _turned(data: bytes, header: Header, orientation: int) -> bytes:
 def _turned_deep(data: bytes, header: Header, orientation: int) -> bytes:
     """16 bits a sample in several channels: Pillow has no such mode, OpenCV has."""
     import cv2
+    import numpy as np
+
+    from ssdprep.turn import turn
 
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssdprep import images
 from ssdprep.derived import damage, folder_beside
+from ssdprep.metadata import effective
 from ssdprep.orient import Verdict, judge, to_upright
 from ssdprep.palette import palette
 from ssdprep.record import Dataset, Finding, Record, Report, SsdprepError, Track, untracked
@@ -20,7 +21,6 @@ from ssdprep.scan import scan_folder
 from ssdprep.sheet_files import check_place, write_sheet
 from ssdprep.sheets import Tile, contact_sheet, thumbnail
 from ssdprep.tiles import before_and_after, plain, two_readings
-from ssdprep.turn import effective
 from ssdprep.wording import quoted
 
 Mode = Literal["boxes", "before and after", "unresolved"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from posixpath import dirname
 
@@ -38,11 +38,12 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     refuse_half_done(root, (root / folder for folder in {dirname(name) for name in names.photos + names.annotations}))
     if not (names.photos or names.annotations or names.findings):
         raise SsdprepError(f"no photos and no XML below {root}", "name the folder that holds your photos")
-    annotations = _read_all(root, names.annotations, track, jobs)
-    probes = _probe_all(root, names.photos, track)
+    paths = {name: root / name for name in (*names.photos, *names.annotations)}
+    annotations = _read_all({name: paths[name] for name in names.annotations}, track, jobs)
+    probes = _probe_all({name: paths[name] for name in names.photos}, track)
     filenames = {name: voc.base_name(read.filename) for name, (read, _) in annotations.items() if read}
     pairing = pair(names.photos, names.annotations, filenames)
-    records = _records(root, names, pairing, annotations, probes)
+    records = _records(paths, names, pairing, annotations, probes)
     lists = read_lists(root, names.lists, names.photos or names.annotations, records)
     findings = [
         *names.findings,
@@ -59,18 +60,21 @@ def scan_folder(root: Path, *, track: Track = untracked, jobs: int = 1) -> Datas
     return Dataset(root, tuple(records.values()), tuple(findings), splits, left_out)
 
 
-def _read_all(root: Path, names: Sequence[str], track: Track, jobs: int) -> dict[str, Read]:
-    paths = [root / name for name in names]
-    answers = in_order(voc.read, paths, jobs=jobs, at_once=_AT_ONCE)
-    return dict(zip(names, track(answers, "Reading annotations", len(names)), strict=True))
+def _read_all(paths: Mapping[str, Path], track: Track, jobs: int) -> dict[str, Read]:
+    answers = in_order(voc.read, paths.values(), jobs=jobs, at_once=_AT_ONCE)
+    return dict(zip(paths, track(answers, "Reading annotations", len(paths)), strict=True))
 
 
-def _probe_all(root: Path, names: Sequence[str], track: Track) -> dict[str, Probed]:
-    return {name: read_header(root / name) for name in track(names, "Reading headers", len(names))}
+def _probe_all(paths: Mapping[str, Path], track: Track) -> dict[str, Probed]:
+    return {name: read_header(path) for name, path in track(paths.items(), "Reading headers", len(paths))}
 
 
 def _records(
-    root: Path, names: Names, pairing: Pairing, annotations: dict[str, Read], probes: dict[str, Probed]
+    paths: Mapping[str, Path],
+    names: Names,
+    pairing: Pairing,
+    annotations: dict[str, Read],
+    probes: dict[str, Probed],
 ) -> dict[str, Record]:
     """A record for every photo and every annotation that can be trusted, by the name that stands for it."""
     annotation_of = {photo: annotation for annotation, photo in pairing.photo_of.items()}
@@ -79,14 +83,14 @@ def _records(
     photos = [(name, annotation_of.get(name)) for name in names.photos if name not in withheld]
     records = {}
     for photo, annotation in sorted([*photos, *lone], key=lambda both: _order(both[0] or both[1] or "")):
-        record = _record(root, photo, annotation, annotations, probes)
+        record = _record(paths, photo, annotation, annotations, probes)
         if record is not None:
             records[photo or annotation or ""] = record
     return records
 
 
 def _record(
-    root: Path,
+    paths: Mapping[str, Path],
     photo: str | None,
     annotation: str | None,
     annotations: dict[str, Read],
@@ -97,8 +101,8 @@ def _record(
         return None
     probe = probes[photo][0] if photo else None
     return Record(
-        image=root / photo if photo else None,
-        annotation=root / annotation if annotation else None,
+        image=paths[photo] if photo else None,
+        annotation=paths[annotation] if annotation else None,
         objects=read.objects,
         stored_size=probe.size if probe else None,
         orientation=probe.orientation if probe else 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -36,8 +37,9 @@ def place(root: Path) -> Path:
 
 def notes_about(dataset: Dataset) -> Notes:
     """The notes that concern a data set, by absolute path: its own, and those of folders above and below it."""
-    parents = {record.annotation.parent for record in dataset.records if record.annotation}
-    folders = {folder for parent in parents for folder in (parent.absolute(), *parent.absolute().parents)}
+    parents = {os.path.dirname(record.annotation) for record in dataset.records if record.annotation}  # noqa: PTH120
+    wholes = [Path(parent).absolute() for parent in parents]
+    folders = {folder for whole in wholes for folder in (whole, *whole.parents)}
     return {folder / name: note for folder in folders for name, note in read(folder).items()}
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from ssdprep import boxes as geometry
 from ssdprep import images
+from ssdprep.metadata import effective
 from ssdprep.orient import Decision, Verdict
 from ssdprep.record import Box, Object, Record, Size
 from ssdprep.sheets import Panel, Tile
-from ssdprep.turn import effective, turn
+from ssdprep.turn import turn
 
 HIT = 0.9  # IoU from which a box counts as lying on its object
 _BACK = {6: 8, 8: 6}  # what undoes an orientation, where it is not the orientation itself

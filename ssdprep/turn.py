@@ -30,11 +30,6 @@ JPEG_OPS = {
 }
 
 
-def effective(orientation: int) -> int:
-    """The orientation that readers apply: the tag, or 1 where its value is none of 1..8."""
-    return orientation if 1 <= orientation <= 8 else 1
-
-
 def turn(pixels: Array, orientation: int) -> Array:
     """Stored pixels (height, width, ...) as they are meant to be seen; a fresh array. ``orientation``: 1..8."""
     seen = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels

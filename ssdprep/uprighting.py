@@ -1,4 +1,4 @@
-"""One photo and its annotation, upright: bytes in, bytes out. What fix-exif does in its worker processes."""
+"""One photo and its annotation, upright: bytes in, bytes out. What fix-exif does in its worker threads."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from ssdprep import checks
 from ssdprep.disk import sha256
-from ssdprep.faults import HOLDS_PLACE, UNREADABLE
+from ssdprep.faults import HOLDS_PLACE, UNREADABLE, ImageFault
 from ssdprep.formats import voc
-from ssdprep.images import ImageFault, make_upright, probe, without_gps
+from ssdprep.metadata import effective
 from ssdprep.orient import Decision, Verdict
 from ssdprep.record import Box, Finding, Record, Severity, Size
 from ssdprep.settled import Note, written
-from ssdprep.turn import effective
+from ssdprep.sniff import probe
 
 UNPATCHABLE, CHANGED_MEANWHILE = "ORI004", "ORI006"
 KEPT_BESIDE = "IMG007"
@@ -116,6 +116,8 @@ def _bring_upright(task: Task) -> Made:
 
 def _photo(task: Task) -> Made:
     """The photo's part of it."""
+    from ssdprep.images import make_upright, without_gps
+
     path = task.record.image
     assert path is not None
     data = path.read_bytes() if task.strip_gps or (task.rewrite and task.record.orientation != 1) else None

@@ -81,7 +81,7 @@ def _sort_in(names: Names, root: Path, real_root: str, relative: str, entry: os.
         names.findings.append(problem)
     elif kind is not None:
         kind.append(relative)
-        if any(category(character) == "Cc" for character in relative):
+        if not relative.isprintable() and any(category(character) == "Cc" for character in relative):
             message = "its name holds a line break or another control character: no list and few tools can name it"
             names.findings.append(Finding(ODD_NAME, Severity.WARNING, root / relative, 0, message, "rename it"))
 

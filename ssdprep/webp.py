@@ -7,12 +7,9 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 from ssdprep import metadata
 from ssdprep.faults import CUT_SHORT, DAMAGED, NOT_TURNABLE, ImageFault
 from ssdprep.metadata import Edit
-from ssdprep.turn import TRANSPOSES
 
 _PREFIX = b"Exif\0\0"  # not in the standard, and yet written by many
 _QUALITY = 95
@@ -44,6 +41,10 @@ def rewrite(data: bytes, edit: Edit) -> Rewritten:
 
     Lossy pixels are encoded anew, at quality 95. Raises `ImageFault` for an animation, and for damaged files.
     """
+    from PIL import Image  # not needed for a header
+
+    from ssdprep.turn import TRANSPOSES
+
     noted = _with_notes_edited(data, edit)
     if not edit.turned:
         return Rewritten(noted, lossless=True)

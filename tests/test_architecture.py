@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from folders import photo
+
+from ssdprep.formats import voc
+from ssdprep.record import Box, Object, Record, Size
 
 PREP = sorted((REPOSITORY / "ssdprep").rglob("*.py"))
 SSD = sorted((REPOSITORY / "ssd").rglob("*.py"))
@@ -106,6 +110,16 @@ def test_the_start_is_light(module):
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "PIL", "pandas", "cv2", "imgaug", "tensorflow", "keras"} & set(done.stdout.split())
+
+
+def test_headers_and_labels_are_read_without_numpy_pillow_and_lxml(tmp_path):
+    shot = photo(tmp_path / "a.jpg")
+    record = Record(shot, None, (Object("apple", Box(1, 2, 30, 40)),))
+    shot.with_suffix(".xml").write_bytes(voc.dumps(record, folder="photos", filename="a.jpg", size=Size(64, 48)))
+    code = "import sys, ssdprep; [f(sys.argv[1]) for f in (ssdprep.fix_exif, ssdprep.xml_to_csv)]; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert (tmp_path / "labels.csv").read_text().count("apple") == 1
+    assert not {"numpy", "PIL", "lxml", "multiprocessing"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("package", ["ssdprep", "ssd"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssdprep.files import write_new
+from ssdprep.formats.voc import base_name
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
 from ssdprep.walk import PHOTOS
 from ssdprep.wording import counted, quoted
@@ -160,8 +161,6 @@ def _rows(record: Record) -> Iterator[tuple[object, ...]]:
 
 def csv_name(record: Record) -> str:
     """``<filename>`` as the XML has it if it is the photo's name, or if there is no photo; else the photo's name."""
-    from ssdprep.formats.voc import base_name
-
     if record.image is None:
         return record.filename or record.path.stem
     return record.filename if base_name(record.filename) == record.image.name else record.image.name
@@ -197,8 +196,9 @@ def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
     """What the table says otherwise than the XML, or cannot say: one finding a kind, with its count."""
     unsized = [record for record in written if record.labelled_size is None]
     unknown = sum(1 for record in unsized if record.stored_size is None)
-    renamed = sum(1 for record in written if csv_name(record) != record.filename)
-    shared = sorted(name for name, count in Counter(map(csv_name, written)).items() if count > 1)
+    names = [csv_name(record) for record in written]
+    renamed = sum(1 for record, name in zip(written, names, strict=True) if name != record.filename)
+    shared = sorted(name for name, count in Counter(names).items() if count > 1)
     which = ", ".join(shared[:3]) + ", ..." * (len(shared) > 3)
     cut = sum(1 for record in written for thing in record.objects if not _is_whole(thing.box))
     info, warning, error = Severity.INFO, Severity.WARNING, Severity.ERROR
@@ -222,7 +222,7 @@ def _is_unusable(record: Record, damaged: Container[Path]) -> bool:
 
 
 def _is_whole(box: Box) -> bool:
-    return all(float(edge).is_integer() for edge in box)
+    return tuple(map(int, box)) == box
 
 
 def _left_out(target: Path, count: int) -> Finding:

@@ -74,11 +74,12 @@ def read(data: bytes) -> Plain | None:
     at = head.end()
     while found := _OBJECT.match(text, at):
         name, pose, truncated, difficult, *edges = found.groups()
-        box = Box(*map(float, edges))
-        if box.xmin >= box.xmax or box.ymin >= box.ymax or not name or name != name.strip():
+        xmin, ymin, xmax, ymax = map(float, edges)
+        if xmin >= xmax or ymin >= ymax or not name or name != name.strip():
             return None
         line = _FIRST + _EACH * len(objects)
         pose = (pose or "Unspecified").strip()
+        box = Box(xmin, ymin, xmax, ymax)
         objects.append(Object(sys.intern(name), box, sys.intern(pose), truncated == "1", difficult == "1", line))
         at = found.end()
     size, filename = Size(*map(int, sides)), filename.strip()

@@ -7,11 +7,12 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any
 
 from ssdprep.record import Severity
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 BROKEN, OTHER_ROOT, ENTITIES, ENCODING, ROOT_CASE = "VOC001", "VOC002", "VOC008", "VOC009", "VOC010"
 PARTS, MISPLACED = "VOC023", "VOC024"
@@ -58,7 +59,7 @@ def root_of(data: bytes, report: Report) -> Element | None:
         return None
     if "{" in root.tag or b"xmlns" in data:
         for element in root.iter("{*}*"):
-            element.tag = etree.QName(element).localname
+            element.tag = element.tag.rpartition("}")[2]
     return _named(root, report)
 
 
@@ -89,6 +90,8 @@ def misplaced(root: Element, report: Report) -> bool:
 
 
 def _parsed(data: bytes, report: Report) -> Element | None:
+    from lxml import etree  # what LabelImg itself wrote is read without
+
     try:
         return etree.fromstring(data, _parser(None))
     except etree.XMLSyntaxError as error:
@@ -109,6 +112,8 @@ def _parsed(data: bytes, report: Report) -> Element | None:
 @lru_cache
 def _parser(encoding: str | None) -> etree.XMLParser:
     """Entities, DTD and network off, hard limits on: an annotation never reaches outside its own bytes."""
+    from lxml import etree
+
     return etree.XMLParser(
         encoding=encoding,
         resolve_entities=False,
@@ -152,6 +157,8 @@ def _diagnosis(data: bytes, error: etree.XMLSyntaxError) -> tuple[int, str]:
 
 
 def _has_entities(root: Element) -> bool:
+    from lxml import etree
+
     dtd = root.getroottree().docinfo.internalDTD
     declared = dtd is not None and next(iter(dtd.iterentities()), None) is not None
     return declared or next(root.iter(etree.Entity), None) is not None

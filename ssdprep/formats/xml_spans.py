@@ -6,8 +6,8 @@ import codecs
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from ssdprep.formats.xml_root import UTF16_MARKS, number
 from ssdprep.record import Box, Size
@@ -202,7 +202,7 @@ class _Layout:
             yield span.inner, first, ""
             yield first + self.unit * len(raw.strip(_BLANKS)), span.outer, ""
             return
-        words = escape(words)
+        words = escape(words, quote=False)
         if not exact or self.codec == "iso-8859-1":
             words = words.encode("ascii", "xmlcharrefreplace").decode()
         yield span.inner, span.outer, words

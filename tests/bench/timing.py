@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+_AS_INSTALLED = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Cost(NamedTuple):
@@ -45,7 +46,7 @@ def costs(contender: Contender) -> Cost:
         [str(part) for part in contender.command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **contender.env},
+        env={**_AS_INSTALLED, "TF_CPP_MIN_LOG_LEVEL": "3", **contender.env},
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
         cwd=ROOT,
     ) as process:

@@ -225,8 +225,10 @@ class _Past(BaseException):
 
 def _call(app: Typer, name: str | None) -> None:
     """Parse and run; wrong options and --help are typer's. What is left in the buffer is written here, not at exit."""
+    from typer import BadParameter
     from typer.main import get_command
 
+    usage_error: type[Exception] = BadParameter.__mro__[1]  # typer brings a click of its own, and does not say where
     command = get_command(app)
     invoke = command.invoke
 
@@ -235,6 +237,10 @@ def _call(app: Typer, name: str | None) -> None:
             return invoke(context)
         except (KeyboardInterrupt, OSError) as error:
             raise _Past(error) from None
+        except usage_error as error:
+            if "--json" in sys.argv:  # its own callback may not have been reached
+                _print_json(_misuse(error, context))
+            raise
 
     command.invoke = guarded  # type: ignore[method-assign, assignment]
     try:
@@ -243,6 +249,12 @@ def _call(app: Typer, name: str | None) -> None:
         raise past.error from past.error.__cause__
     finally:
         sys.stdout.flush()
+
+
+def _misuse(error: Any, context: Any) -> dict[str, Any]:
+    """Wrong options as the document that `fail` prints."""
+    where = (error.ctx or context).command_path
+    return {"error": {"message": error.format_message(), "remedy": f"{where} --help"}}
 
 
 def _drop_output() -> None:

@@ -200,3 +200,12 @@ def test_a_folder_that_is_not_there(cli, tmp_path: Path):
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")
     assert "Traceback" in cli("audit", tmp_path / "nowhere", "--debug").err
+
+
+@pytest.mark.parametrize("words", [("split", "x", "--kfold", 1), ("audit", "--nope"), ("nope",)])
+def test_wrong_options_are_a_document_too(cli, words):
+    ran = cli(*words, "--json")
+    assert ran.code == 2
+    assert ran.json["error"]["message"]
+    assert ran.json["error"]["remedy"].endswith("--help")
+    assert "Usage" in ran.err

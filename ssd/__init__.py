@@ -37,6 +37,7 @@ _HOME = {
     "evaluate_folder": "evaluation",
     "predict_photos": "prediction",
     "fit_folder": "anchor_fitting",
+    "check_folder": "checkup",
 }
 __all__ = [*_HOME, "presets"]
 

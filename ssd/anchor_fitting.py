@@ -1,8 +1,8 @@
 """What the command `fit_anchors` does: anchors of a preset for the boxes of a data set, measured before and after.
 
-The fit sees two kinds of boxes with equal weight: those of the training photos as they are, which the detector will be
-asked for, and those of pictures that training draws from them (zoomed out, cropped, flipped), which it is taught with.
-The plain boxes alone would crowd all maps into the few sizes that a small set has, and most drawn pictures would then
+The fit sees two kinds of boxes: those of the training photos as they are, which the detector will be asked for, and at
+half their weight those of pictures that training draws from them, zoomed out and cropped, which it is taught with. The
+plain boxes alone would crowd all maps into the few sizes that a small set has, and most drawn pictures would then
 find no anchor. Boxes of validation photos take no part: they show whether the gain is more than learnt by heart.
 """
 
@@ -23,7 +23,7 @@ from ssd.config import Config
 from ssd.coverage import Coverage, best_ious
 from ssd.data import open_source, train_and_val
 from ssd.detector import anchors_of, build_detector, map_sizes
-from ssd.pipeline import Example
+from ssd.examples import Example
 from ssd.preset_file import write_preset
 from ssd.presets import preset
 from ssdprep.derived import folder_beside
@@ -35,7 +35,8 @@ NOT_BETTER = "FIT001"
 FEWEST = 20  # boxes; what fewer have in common is chance
 PICTURES = 1000  # drawn as training draws them, in all
 MOST = 1500  # boxes of each kind that are fitted to; more say the same
-LOSS = 0.01  # of mean IoU on validation boxes, from which on a fit is worse than none
+WEIGHTS = 2.0, 1.0  # of plain and of drawn boxes
+LOSS = 0.03  # of recall and mean IoU together on validation boxes, from which on a fit is worse than none
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,12 @@ def fit_folder(
     if len(plain) < FEWEST:
         raise SsdprepError(
             f"{data} has {counted(len(plain), 'box')} to train on: it takes {FEWEST} to fit anchors to",
-            f"label more photos; until then --preset {preset_name} as it is",
+            f"label more photos; until then --preset {quoted(Path(preset_name))} as it is",
         )
     drawn = drawn_boxes(training, config, augmentation or Augmentation(), seed=seed, track=track)
     model = build_detector(config, 1)
-    some = [kind[:: math.ceil(len(kind) / MOST)] for kind in (plain, drawn)]
-    weights = np.concatenate([np.full(len(kind), 1 / len(kind)) for kind in some])
+    some = [kind[:: max(1, math.ceil(len(kind) / MOST))] for kind in (plain, drawn)]
+    weights = np.concatenate([np.full(len(kind), w / max(1, len(kind))) for kind, w in zip(some, WEIGHTS, strict=True)])
     fitted = fit(config, map_sizes(model, config), np.concatenate(some), weights)
     fitted = replace(fitted, name=f"{config.name}_fitted", source=f"{config.name}, anchors fitted by ssd.fit_anchors")
     old, new = anchors_of(model, config), anchors_of(model, fitted)
@@ -147,8 +148,9 @@ def _check_place(file: Path, force: bool) -> None:
 
 def _findings(file: Path, preset_name: str, coverage: dict[str, tuple[Coverage, Coverage]]) -> tuple[Finding, ...]:
     before, after = coverage["val"]
-    if not before.boxes or after.mean_iou > before.mean_iou - LOSS:
+    if not before.boxes or after.recall + after.mean_iou > before.recall + before.mean_iou - LOSS:
         return ()
-    message = f"covers the validation boxes worse than before: mean IoU {after.mean_iou:.2f} of {before.mean_iou:.2f}"
-    remedy = f"train with --preset {preset_name} as it is, or label more photos"
+    was, now = (f"IoU {each.mean_iou:.2f}, {each.recall:.0%} reached" for each in (before, after))
+    message = f"the fitted anchors cover the validation boxes worse: {now}; those of the preset: {was}"
+    remedy = f"train with --preset {quoted(Path(preset_name))} as it is, or label more photos"
     return (Finding(NOT_BETTER, Severity.WARNING, file, 0, message, remedy),)

@@ -10,7 +10,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / "docs" / "cli.md"
 VERBS = ("fix-exif", "undo", "audit", "repair", "xml2csv", "split", "augment", "tfrecord", "preview")
-MODULES = ("ssd.train", "ssd.evaluate", "ssd.predict", "ssd.export", "ssd.summary", "ssd.fit_anchors")
+MODULES = ("ssd.train", "ssd.evaluate", "ssd.predict", "ssd.export", "ssd.summary", "ssd.fit_anchors", "ssd.doctor")
 
 COMMANDS = {
     "ssdprep": ("ssdprep",),

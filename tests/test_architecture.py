@@ -103,6 +103,7 @@ def test_only_the_console_prints():
         "ssd.export",
         "ssd.summary",
         "ssd.fit_anchors",
+        "ssd.doctor",
         "ssd",
     ],
 )

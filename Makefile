@@ -34,7 +34,8 @@ fuzz: install
 	@cd tests && for target in annotation label_map image; do PYTHONPATH=.. ../$(BIN)/python -m fuzz $$target || exit 1; done
 
 bench: install build/bench/installed
-	@$(BIN)/python tests/bench/run.py && $(BIN)/python tests/bench/augment.py --workers && $(BIN)/python tests/bench/ssd_math.py && $(BIN)/python tests/bench/ssd_input.py
+	@$(BIN)/python tests/bench/run.py && $(BIN)/python tests/bench/augment.py --workers && $(BIN)/python tests/bench/ssd_math.py \
+		&& $(BIN)/python tests/bench/ssd_input.py && $(BIN)/python tests/bench/ssd_predict.py
 
 build/bench/installed: pyproject.toml
 	@mkdir -p build/bench

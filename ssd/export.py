@@ -41,6 +41,22 @@ def export(
             show_default="the validation photos of the run",
         ),
     ] = None,
+    nms: Annotated[
+        bool,
+        typer.Option(
+            "--nms", help="Suppress overlapping boxes inside the file: onnx, tflite, tflite-fp16, savedmodel."
+        ),
+    ] = False,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            "-t",
+            metavar="SCORE|CLASS=SCORE|FILE",
+            help="Told in the file: boxes count from this score on; as in ssd.predict.",
+            show_default="0.5",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is already there.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -48,7 +64,7 @@ def export(
 ) -> None:
     """Write a trained detector as a file for other runtimes, run it there, and compare it with Keras.
 
-    Labels, input size, preprocessing and thresholds are in the file and in a JSON beside it, a script that runs it too.
+    Labels, input size, preprocessing and thresholds are in the file, and in a JSON beside it, with a script to run it.
     What does not agree with Keras is not written.
     """
     from ssdprep.tensorflow import import_tensorflow
@@ -57,7 +73,10 @@ def export(
     from ssd.exporting import export_run
     from ssd.exports.table import export_report
 
-    console.show(export_run(run, format.value, out, data=data, force=force, track=console.track), export_report)
+    report = export_run(
+        run, format.value, out, nms=nms, threshold=threshold or (), data=data, force=force, track=console.track
+    )
+    console.show(report, export_report)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,15 @@ import numpy as np
 
 from ssd.data import open_source, readable, train_and_val
 from ssd.exports import check, frozen, onnx, savedmodel, tflite
+from ssd.exports.about import about
 from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
 from ssd.exports.graph import exported
-from ssd.exports.scripts import LITERT, OPENCV, script
+from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, script
+from ssd.exports.suppression import suppressed
+from ssd.limits import Limits
 from ssd.pipeline import Example, evaluation_batches
 from ssd.run import CONFIG, Run
 from ssd.sources import sources_in
-from ssdprep import __version__
 from ssdprep.files import write_new
 from ssdprep.record import Finding, SsdprepError, Track, untracked
 from ssdprep.wording import quoted
@@ -43,16 +45,18 @@ class Format(NamedTuple):
     allowed: Tolerance
     kind: str = ""  # of tflite
     script: str = ""
+    nms_script: str = ""
+    no_nms: str = ""  # why suppression cannot be inside
     channels_first: bool = False
 
 
 FORMATS = {
-    "onnx": Format(onnx, EXACT, script=OPENCV, channels_first=True),
-    "tflite": Format(tflite, EXACT, script=LITERT),
-    "tflite-fp16": Format(tflite, HALF, "fp16", LITERT),
-    "tflite-int8": Format(tflite, INT8, "int8", LITERT),
+    "onnx": Format(onnx, EXACT, script=OPENCV, nms_script=ONNXRUNTIME_NMS, channels_first=True),
+    "tflite": Format(tflite, EXACT, script=LITERT, nms_script=LITERT_NMS),
+    "tflite-fp16": Format(tflite, HALF, "fp16", LITERT, LITERT_NMS),
+    "tflite-int8": Format(tflite, INT8, "int8", LITERT, no_nms="8-bit integers are too coarse to compare boxes with"),
     "savedmodel": Format(savedmodel, EXACT),
-    "pb": Format(frozen, EXACT, script=OPENCV),
+    "pb": Format(frozen, EXACT, script=OPENCV, no_nms="OpenCV's dnn module, which it is for, has no such operation"),
 }
 
 
@@ -98,22 +102,32 @@ def export_run(
     format: str = "onnx",
     out: Path | None = None,
     *,
+    nms: bool = False,
+    threshold: Sequence[str] = (),
     data: Path | None = None,
     force: bool = False,
     track: Track = untracked,
 ) -> Export:
     """Write the detector in a run folder as a file of a format (a key of `FORMATS`) into ``out``.
 
+    nms: with non-maximum suppression inside. threshold: words as `Limits.parse` takes them, told in the file.
     It is checked on the photos of ``data`` (labelled or not), else on the validation photos that the run trained with,
     else on noise. int8 is calibrated on the training photos of the same. Raises `SsdprepError` where a package is
-    missing, no photo can be read, a runtime refuses the file, or one says something else than Keras: then nothing is
-    written.
+    missing, no photo can be read, ``nms`` is not possible, a runtime refuses the file, or one says something else than
+    Keras: then nothing is written.
     """
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
-    way, detector = FORMATS[format], Run.load(run)
+    way = FORMATS[format]
+    if nms and way.no_nms:
+        raise SsdprepError(
+            f"{format} cannot have suppression inside: {way.no_nms}",
+            "leave out --nms (the script beside the file suppresses), or --format onnx, tflite or savedmodel",
+        )
+    detector = Run.load(run)
+    limits = Limits.parse(threshold, detector.labels)
     out = out or run / "exports"
-    variant = f"-{way.kind}" if way.kind else ""
+    variant = (f"-{way.kind}" if way.kind else "") + ("-nms" if nms else "")
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
     if path.exists() and not force:
         raise SsdprepError(f"{path} is there already", "choose another --out, or replace it with --force")
@@ -123,13 +137,17 @@ def export_run(
             "8-bit integers are calibrated on photos, and the training photos of this run are not where they were",
             f"python -m ssd.export {quoted(run)} --format {format} --check DATA",
         )
-    about = _about(detector, run.resolve().name, format, way)
+    described = about(
+        detector, run.resolve().name, format, limits, nms=nms, channels_first=way.channels_first,
+        type="uint8" if way.kind == "int8" else "float32",
+    )  # fmt: skip
+    model = suppressed(exported(detector)) if nms else exported(detector)
     with tempfile.TemporaryDirectory(prefix="ssd-export-") as folder:
         written = Path(folder) / path.name
-        _write(way, exported(detector), written, about, _pictures(photos.calibration, detector))
+        _write(way, model, written, described, _pictures(photos.calibration, detector))
         agreements = _checked(way, written, detector, photos)
         size = sum(f.stat().st_size for f in written.rglob("*")) if written.is_dir() else written.stat().st_size
-        files = _put(written, path, about, way)
+        files = _put(written, path, described, way.nms_script if nms else way.script)
     return Export(files, format, size, photos.source, agreements, photos.findings)
 
 
@@ -177,35 +195,6 @@ def _noise(detector: Run) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (4, *detector.config.image_size, 3)).astype(np.float32)
 
 
-def _about(detector: Run, name: str, format: str, way: Format) -> dict[str, Any]:
-    """What whoever loads the file must know."""
-    height, width = detector.config.image_size
-    return {
-        "name": name,
-        "format": format,
-        "writer": f"ssdprep {__version__}",
-        "preset": detector.config.name,
-        "labels": list(detector.labels.names),
-        "height": height,
-        "width": width,
-        "input": {
-            "name": "image",
-            "shape": [1, 3, height, width] if way.channels_first else [1, height, width, 3],
-            "type": "uint8" if way.kind == "int8" else "float32",
-            "values": "RGB, 0 to 255; scaling is inside the model",
-            "resize": "upright photo, stretched to the input by a triangle filter with antialiasing",
-        },
-        "outputs": {
-            "scores": "(1, boxes, labels + 1) after softmax; column 0 is background",
-            "boxes": "(1, boxes, 4) xmin, ymin, xmax, ymax as shares of the photo's sides, not cut at its border",
-        },
-        "score_threshold": check.SCORE,
-        "nms_iou": check.NMS_IOU,
-        "candidates_per_class": check.CANDIDATES,
-        "most": check.MOST,
-    }
-
-
 def _write(way: Format, model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndarray) -> None:
     write = partial(way.module.write, kind=way.kind) if way.module is tflite else way.module.write
     write(model, path, about, photos)
@@ -237,14 +226,14 @@ def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Ag
     return agreements
 
 
-def _put(written: Path, path: Path, about: dict[str, Any], way: Format) -> tuple[Path, ...]:
+def _put(written: Path, path: Path, about: dict[str, Any], beside_it: str) -> tuple[Path, ...]:
     """The export, its description and its script in their places, the export last."""
     beside = path.with_name(path.name + ".json")
     write_new(beside, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     files = [path, beside]
-    if way.script:
-        files.append(path.with_name(way.script))
-        write_new(files[-1], script(way.script).encode())
+    if beside_it:
+        files.append(path.with_name(beside_it))
+        write_new(files[-1], script(beside_it).encode())
     if written.is_dir():
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(written, path)

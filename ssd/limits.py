@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -22,14 +24,18 @@ class Limits:
 
     @classmethod
     def parse(cls, words: Sequence[str], labels: LabelMap) -> Limits:
-        """From words as a command line has them: ``0.4`` for all classes, ``milk=0.3`` for one; later ones win.
+        """From words as a command line has them; later ones win.
 
-        `SsdprepError` for what is no score from 0 to 1, and for a class that the detector does not know.
+        ``0.4``: for all classes; ``milk=0.3``: for one; ``FILE.json``: what ``ssd.evaluate --json`` found for each.
+        `SsdprepError` for what is no score from 0 to 1, for a class that the detector does not know, and for a file
+        that is no evaluation.
         """
         overall, by_class = SCORE, {}
         for word in words:
             name, equals, number = word.rpartition("=")
-            if equals:
+            if word.endswith(".json"):
+                by_class |= _of_evaluation(Path(word), labels)
+            elif equals:
                 if name not in labels.names:
                     raise SsdprepError(
                         f"--threshold {word}: class {name!r} is not one of this detector's{labels.hint(name)}",
@@ -50,6 +56,18 @@ class Limits:
 
     def __str__(self) -> str:
         return ", ".join([f"{self.overall:g}", *(f"{name} {score:g}" for name, score in self.by_class.items())])
+
+
+def _of_evaluation(path: Path, labels: LabelMap) -> dict[str, float]:
+    """From which score on an evaluation shows each class that the detector knows."""
+    try:
+        per_class = json.loads(path.read_text(encoding="utf-8"))["per_class"]
+        return {name: float(per_class[name]["shown_from"]) for name in labels.names if name in per_class}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SsdprepError(
+            f"--threshold {path} is no evaluation that can be read: {type(error).__name__}",
+            f"write one: python -m ssd.evaluate RUN DATA --split val --json > {path}",
+        ) from error
 
 
 def _score(word: str, number: str) -> float:

@@ -31,8 +31,9 @@ def predict(
         typer.Option(
             "--threshold",
             "-t",
-            metavar="[CLASS=]SCORE",
-            help="Show boxes from this score on; milk=0.3 for one class. May be given several times.",
+            metavar="SCORE|CLASS=SCORE|FILE",
+            help="Show boxes from this score on; milk=0.3 for one class; a FILE of ssd.evaluate --json for each. "
+            "May be given several times.",
             show_default="0.5",
         ),
     ] = None,

@@ -147,6 +147,16 @@ def test_what_is_no_limit_is_told(word, said):
         Limits.parse([word], LabelMap(NAMES))
 
 
+def test_an_evaluation_tells_the_best_score_of_each_class(tmp_path):
+    told = tmp_path / "evaluation.json"
+    told.write_text(json.dumps({"per_class": {"ace": {"shown_from": 0.35}, "two words": {"shown_from": 0.6}}}))
+    limits = Limits.parse([str(told), "ace=0.4"], LabelMap(NAMES))
+    assert limits.of_all(LabelMap(NAMES)).tolist() == [0.4, 0.5, 0.6]
+    told.write_text("{}")
+    with pytest.raises(SsdprepError, match="no evaluation"):
+        Limits.parse([str(told)], LabelMap(NAMES))
+
+
 def test_the_last_word_counts_and_names_may_hold_what_separates():
     labels = LabelMap(("a=b", "c"))
     assert Limits.parse(["0.1", "a=b=0.2", "a=b=0.3", "0.4"], labels) == Limits(0.4, {"a=b": 0.3})

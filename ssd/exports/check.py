@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ssd.decoder import decode_boxes
 from ssd.evaluation import score as average_precision
-from ssd.exports.runtime import Predict
+from ssd.exports.runtime import Outputs, Predict
 from ssd.geometry import iou
 from ssd.nms import greedy_nms, highest
 from ssd.pipeline import Example
@@ -100,30 +100,58 @@ def compare(
     examples: Sequence[Example],
     names: Sequence[str],
 ) -> Agreement:
-    """One runtime against the predictions of Keras on the same pictures; ``examples`` [] where they are no photos."""
+    """One runtime against the predictions of Keras on the same pictures; ``examples`` [] where they are no photos.
+
+    Of a file that suppresses by itself, scores and boxes are compared of the detections that both have.
+    """
     from time import perf_counter
 
     predict(pictures[0])  # the first call of most runtimes prepares
     begun = perf_counter()
     given = [predict(picture) for picture in pictures]
     seconds = (perf_counter() - begun) / len(pictures)
-    before, after = ([detections(*each, SCORE) for each in side] for side in (keras, given))
-    same = [_same(one, two) for one, two in zip(before, after, strict=True)]
+    before, after = [detections(*each, SCORE) for each in keras], [_rows(each, SCORE) for each in given]
+    pairs = [_pairs(one, two) for one, two in zip(before, after, strict=True)]
+    if "detections" in given[0]:
+        apart = _rows_apart(before, after, pairs)
+    else:
+        both = list(zip(keras, given, strict=True))
+        apart = max(_apart(a[0], b["scores"]) for a, b in both), max(_apart(a[1], b["boxes"]) for a, b in both)
     figures = [math.nan] * 4
     if any(len(example.ids) for example in examples):
-        one, two = (_ap(side, examples, names) for side in (keras, given))
+        one = _ap([detections(*each, LOWEST) for each in keras], examples, names)
+        two = _ap([_rows(each, LOWEST) for each in given], examples, names)
         figures = [one.AP50, two.AP50, one.AP, two.AP]
+    same = sum(map(len, pairs))
     return Agreement(
         runtime,
         len(pictures),
-        max(_apart(a[0], b[0]) for a, b in zip(keras, given, strict=True)),
-        max(_apart(a[1], b[1]) for a, b in zip(keras, given, strict=True)),
+        *apart,
         sum(map(len, before)),
-        sum(same),
-        sum(map(len, after)) - sum(same),
+        same,
+        sum(map(len, after)) - same,
         *figures,
         seconds * 1000,
     )
+
+
+def _rows(answer: Outputs, score: float) -> np.ndarray:
+    """The detections above a score in what a file answers."""
+    if "detections" not in answer:
+        return detections(answer["scores"], answer["boxes"], score)
+    rows = answer["detections"].astype(np.float64)
+    return rows[(rows[:, 0] > 0) & (rows[:, 1] > score)]
+
+
+def _rows_apart(
+    before: Sequence[np.ndarray], after: Sequence[np.ndarray], pairs: Sequence[list[tuple[int, int]]]
+) -> tuple[float, float]:
+    """The largest differences of score and of edge between detections that are the same."""
+    partners = [(b[i, 1:], a[j, 1:]) for b, a, each in zip(before, after, pairs, strict=True) for i, j in each]
+    if not partners:
+        return 0.0, 0.0
+    one, two = map(np.array, zip(*partners, strict=True))
+    return _apart(one[:, :1], two[:, :1]), _apart(one[:, 1:], two[:, 1:])
 
 
 def _apart(one: np.ndarray, two: np.ndarray) -> float:
@@ -135,24 +163,23 @@ def _apart(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.where((one == two) | (np.isnan(one) & np.isnan(two)), 0.0, np.nan_to_num(apart, nan=np.inf)).max())
 
 
-def _same(one: np.ndarray, two: np.ndarray) -> int:
-    """How many detections of one have a partner of their class and place in the other."""
+def _pairs(one: np.ndarray, two: np.ndarray) -> list[tuple[int, int]]:
+    """Which detections of one have a partner of their class and place in the other: indices of both."""
     if not len(one) or not len(two):
-        return 0
-    pairs = (iou(one[:, 2:], two[:, 2:], "corners") >= SAME_IOU) & (one[:, None, 0] == two[None, :, 0])
-    partners = 0
-    for row in pairs:  # best first; each partner is taken once
-        free = np.flatnonzero(row)
-        if len(free):
-            pairs[:, free[0]] = False
-            partners += 1
-    return partners
+        return []
+    free = (iou(one[:, 2:], two[:, 2:], "corners") >= SAME_IOU) & (one[:, None, 0] == two[None, :, 0])
+    pairs = []
+    for i, row in enumerate(free):  # best first; each partner is taken once
+        partners = np.flatnonzero(row)
+        if len(partners):
+            free[:, partners[0]] = False
+            pairs.append((i, int(partners[0])))
+    return pairs
 
 
-def _ap(side: Sequence[tuple[np.ndarray, np.ndarray]], examples: Sequence[Example], names: Sequence[str]) -> Any:
-    found = []
-    for (scores, boxes), example in zip(side, examples, strict=True):
-        rows = detections(scores, boxes, LOWEST)
-        rows[:, 2:] = np.clip(rows[:, 2:], 0.0, 1.0) * [*example.size[::-1], *example.size[::-1]]
-        found.append(rows)
+def _ap(side: Sequence[np.ndarray], examples: Sequence[Example], names: Sequence[str]) -> Any:
+    """The figures of detections in shares of the sides."""
+    scales = [[1, 1, *example.size[::-1], *example.size[::-1]] for example in examples]
+    clipped = [np.concatenate([rows[:, :2], np.clip(rows[:, 2:], 0.0, 1.0)], axis=1) for rows in side]
+    found = [rows * scale for rows, scale in zip(clipped, scales, strict=True)]
     return average_precision(examples, found, names)

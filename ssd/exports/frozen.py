@@ -9,14 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ssd.exports.about import ENTRY, inside
 from ssd.exports.graph import OUTPUTS
-from ssd.exports.runtime import Predict, open_cv, quietly
+from ssd.exports.runtime import Outputs, Predict, open_cv, quietly
 
 SUFFIX = ".pb"
 
 
 def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndarray) -> None:
-    """The model as a graph of constants, placeholder ``image`` (1, H, W, 3). The format has no room for ``about``."""
+    """The model as a graph of constants; ``about`` stands in an attribute of its placeholder ``image`` (1, H, W, 3)."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     @tf.function(input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")])
@@ -32,6 +33,8 @@ def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndar
     for node in graph.node:
         if node.op == "Const":
             _spell_out(node.attr["value"].tensor)
+        if node.op == "Placeholder":
+            node.attr[f"_{ENTRY}"].s = inside(about).encode()  # names with a line before them are free for all
     path.write_bytes(graph.SerializeToString())
 
 
@@ -41,9 +44,9 @@ def runtimes(path: Path) -> dict[str, Predict]:
     wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
     forward = wrapped.prune("image:0", [f"{name}:0" for name in OUTPUTS])
 
-    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scores, boxes = forward(tf.constant(picture[None]))
-        return scores[0].numpy(), boxes[0].numpy()
+    def predict(picture: np.ndarray) -> Outputs:
+        answer = forward(tf.constant(picture[None]))
+        return {name: values[0].numpy() for name, values in zip(OUTPUTS, answer, strict=True)}
 
     return {f"TensorFlow {tf.__version__}": predict, **open_cv(path)}
 

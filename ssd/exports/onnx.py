@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.exports.graph import OUTPUTS
-from ssd.exports.runtime import Predict, open_cv, quietly, require
+from ssd.exports.about import ENTRY, inside
+from ssd.exports.runtime import Outputs, Predict, open_cv, quietly, require
+from ssd.exports.suppression import DETECTIONS
 
 SUFFIX = ".onnx"
 OPSET = 13  # what OpenCV 4.11 to 5.0 and every onnxruntime in use read
 
 
 def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndarray) -> None:
-    """The model as ONNX, input (1, 3, H, W); ``about`` in its metadata, each entry as JSON."""
+    """The model as ONNX, input (1, 3, H, W); ``about`` in its metadata, as JSON."""
     tf2onnx = require("tf2onnx")
     require("onnx")
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
@@ -34,18 +34,20 @@ def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndar
             forward, input_signature=signature, opset=OPSET, inputs_as_nchw=["image"]
         )
     proto.producer_name = "ssdprep"
-    for key, value in about.items():
-        proto.metadata_props.add(key=key, value=json.dumps(value, ensure_ascii=False))
+    proto.metadata_props.add(key=ENTRY, value=inside(about))
     path.write_bytes(proto.SerializeToString())
 
 
 def runtimes(path: Path) -> dict[str, Predict]:
-    """The file in onnxruntime and in OpenCV."""
+    """The file in onnxruntime and, unless it suppresses, in OpenCV, which cannot."""
     onnxruntime = require("onnxruntime")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scores, boxes = session.run(list(OUTPUTS), {"image": picture.transpose(2, 0, 1)[None]})
-        return scores[0], boxes[0]
+    names = [output.name for output in session.get_outputs()]
 
-    return {f"onnxruntime {onnxruntime.__version__}": predict, **open_cv(path)}
+    def predict(picture: np.ndarray) -> Outputs:
+        answer = session.run(names, {"image": picture.transpose(2, 0, 1)[None]})
+        return {name: values[0] for name, values in zip(names, answer, strict=True)}
+
+    others = {} if DETECTIONS in names else open_cv(path)
+    return {f"onnxruntime {onnxruntime.__version__}": predict, **others}

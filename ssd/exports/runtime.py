@@ -1,4 +1,4 @@
-"""What the formats share: a runtime is a function from one picture to scores and boxes; OpenCV reads two of them."""
+"""What the formats share: a runtime is a function from one picture to the file's outputs; OpenCV reads two formats."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ import numpy as np
 from ssd.exports.graph import OUTPUTS
 from ssdprep.record import SsdprepError
 
-# (H, W, 3) float32, RGB in 0..255, to scores (n_boxes, n_classes + 1) and boxes (n_boxes, 4)
-Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# (H, W, 3) float32, RGB in 0..255, to the outputs by name without their batch axis: scores (n_boxes, n_classes + 1) and
+# boxes (n_boxes, 4), or detections (most, 6)
+Outputs = dict[str, np.ndarray]
+Predict = Callable[[np.ndarray], Outputs]
 
 
 def require(package: str) -> Any:
@@ -33,10 +35,9 @@ def open_cv(path: Path) -> dict[str, Predict]:
     """A file in OpenCV's dnn module. It takes pictures channels first, also where the file says otherwise."""
     net = cv2.dnn.readNet(str(path))
 
-    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(picture: np.ndarray) -> Outputs:
         net.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))
-        scores, boxes = net.forward(list(OUTPUTS))
-        return scores[0], boxes[0]
+        return {name: values[0] for name, values in zip(OUTPUTS, net.forward(list(OUTPUTS)), strict=True)}
 
     return {f"OpenCV {cv2.__version__}": predict}
 

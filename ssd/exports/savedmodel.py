@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.exports.runtime import Predict, quietly
+from ssd.exports.about import inside
+from ssd.exports.runtime import Outputs, Predict, quietly
 
 SUFFIX = ""
 ABOUT = Path("assets.extra") / "ssdprep.json"  # the format's own place for what TensorFlow does not read
@@ -28,7 +28,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndar
     with quietly():
         tf.saved_model.save(holder, str(path), signatures={"serving_default": forward})
     (path / ABOUT.parent).mkdir()
-    (path / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (path / ABOUT).write_text(inside(about) + "\n", encoding="ascii")
 
 
 def runtimes(path: Path) -> dict[str, Predict]:
@@ -36,9 +36,8 @@ def runtimes(path: Path) -> dict[str, Predict]:
     loaded = tf.saved_model.load(str(path))
     forward = loaded.signatures["serving_default"]
 
-    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        answer = forward(image=tf.constant(picture[None]))
-        return answer["scores"][0].numpy(), answer["boxes"][0].numpy()
+    def predict(picture: np.ndarray) -> Outputs:
+        return {name: values[0].numpy() for name, values in forward(image=tf.constant(picture[None])).items()}
 
     predict.keeps = loaded  # type: ignore[attr-defined]  # a signature does not hold the variables it reads
     return {f"TensorFlow {tf.__version__}": predict}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.exports.runtime import Predict, quietly, require
+from ssd.exports.about import ENTRY, inside
+from ssd.exports.runtime import Outputs, Predict, quietly, require
 
 SUFFIX = ".tflite"
-METADATA = "ssdprep"  # name of the buffer that holds the description, as JSON
 
 
 def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndarray, *, kind: str = "") -> None:
@@ -38,8 +37,8 @@ def write(model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndar
 
     content = schema.ModelT.InitFromObj(schema.Model.GetRootAs(converted, 0))
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8)
-    entry.name, entry.buffer = METADATA, len(content.buffers)
+    buffer.data = np.frombuffer(inside(about).encode(), np.uint8)
+    entry.name, entry.buffer = ENTRY, len(content.buffers)
     content.buffers.append(buffer)
     content.metadata = [*(content.metadata or ()), entry]
     builder = flatbuffers.Builder(len(converted))
@@ -54,9 +53,9 @@ def runtimes(path: Path) -> dict[str, Predict]:
     (image,) = run.get_input_details().values()
     as_given = np.rint if image["dtype"] == np.uint8 else np.asarray
 
-    def predict(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(picture: np.ndarray) -> Outputs:
         answer = run(image=as_given(picture[None]).astype(image["dtype"]))
-        return answer["scores"][0], answer["boxes"][0]
+        return {name: values[0] for name, values in answer.items()}
 
     with quietly():  # its first call greets on stderr
         predict(np.zeros(image["shape"][1:], np.float32))

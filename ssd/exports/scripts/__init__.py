@@ -1,29 +1,62 @@
-"""The scripts that go beside an export and need nothing of ours: one text, for OpenCV and for LiteRT."""
+"""The scripts that go beside an export and need nothing of ours: one text, and what differs for each runtime."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
 OPENCV, LITERT = "detect_opencv.py", "detect_litert.py"
+ONNXRUNTIME_NMS, LITERT_NMS = "detect_onnxruntime_nms.py", "detect_litert_nms.py"
 
-_OTHERWISE = (  # what a LiteRT script has in place of OpenCV's words
-    ("detect_opencv.py", LITERT),
-    ("import numpy as np\n", "import numpy as np\nfrom ai_edge_litert.interpreter import Interpreter\n"),
-    (
-        "    network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))\n"
-        '    return [output[0] for output in network.forward(["scores", "boxes"])]\n',
-        '    wanted = network.get_input_details()["image"]["dtype"]  # bytes, or floats\n'
-        "    answer = network(image=(np.rint(picture[None]) if wanted == np.uint8 else picture[None]).astype(wanted))\n"
-        '    return answer["scores"][0], answer["boxes"][0]\n',
-    ),
-    ("cv2.dnn.readNet(args.model)", "Interpreter(args.model).get_signature_runner()"),
+_IMPORT = "import numpy as np\n"
+_MODEL = "cv2.dnn.readNet(str(args.model))"
+_RUN = (
+    "    network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))\n"
+    '    scores, boxes = (output[0] for output in network.forward(["scores", "boxes"]))\n'
 )
+_SUPPRESS = (
+    "    number, anchor = np.nonzero((scores[:, 1:] > limits).T)\n"
+    "    score, box = scores[anchor, number + 1], boxes[anchor]\n"
+    "    sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()\n"
+    '    kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []\n'
+)
+_SUPPRESSED = (  # where the file itself suppresses; what it gives are rows of number, score and box, number 0 for none
+    "    number, score, box = rows[:, 0].astype(int) - 1, rows[:, 1], rows[:, 2:]\n"
+    "    kept = np.flatnonzero((number >= 0) & (score > limits[number]))\n"
+)
+_RUN_LITERT = (
+    '    wanted = network.get_input_details()["image"]["dtype"]  # bytes, or floats\n'
+    "    answer = network(image=(np.rint(picture[None]) if wanted == np.uint8 else picture[None]).astype(wanted))\n"
+)
+_LITERT = (
+    (_IMPORT, f"{_IMPORT}from ai_edge_litert.interpreter import Interpreter\n"),
+    (_MODEL, "Interpreter(str(args.model)).get_signature_runner()"),
+)
+_ONNXRUNTIME = (
+    (_IMPORT, f"{_IMPORT}import onnxruntime\n"),
+    (_MODEL, "onnxruntime.InferenceSession(str(args.model))"),
+)
+_OTHERWISE = {
+    OPENCV: (),
+    LITERT: (*_LITERT, (_RUN, f'{_RUN_LITERT}    scores, boxes = answer["scores"][0], answer["boxes"][0]\n')),
+    LITERT_NMS: (
+        *_LITERT,
+        (_RUN, f'{_RUN_LITERT}    rows = answer["detections"][0]\n'),
+        (_SUPPRESS, _SUPPRESSED),
+    ),
+    ONNXRUNTIME_NMS: (
+        *_ONNXRUNTIME,
+        (_RUN, '    rows = network.run(["detections"], {"image": picture.transpose(2, 0, 1)[None]})[0][0]\n'),
+        (_SUPPRESS, _SUPPRESSED),
+    ),
+}
 
 
 def script(name: str) -> str:
-    """The text of a script: `OPENCV` or `LITERT`."""
-    text = (files(__name__) / OPENCV).read_text(encoding="utf-8")
-    for ours, theirs in _OTHERWISE if name == LITERT else ():
+    """The text of a script; ValueError for a name that none has."""
+    if name not in _OTHERWISE:
+        raise ValueError(f"no script is called {name}, only {', '.join(_OTHERWISE)}")
+    text = (files(__name__) / OPENCV).read_text(encoding="utf-8").replace(OPENCV, name)
+    for ours, theirs in _OTHERWISE[name]:
         if text.count(ours) != 1:
             raise AssertionError(f"{OPENCV} has {ours!r} {text.count(ours)} times")
         text = text.replace(ours, theirs)

@@ -56,9 +56,11 @@ def shifted(judged: Judged, but: Bools, data: Path) -> list[Finding]:
     return [Finding(SHIFTED, Severity.WARNING, data, 0, message, cure)]
 
 
-def turned(examples: Sequence[Example], found: Sequence[np.ndarray]) -> tuple[list[Finding], Bools]:
+def turned(examples: Sequence[Example], found: Sequence[np.ndarray], judged: Judged) -> tuple[list[Finding], Bools]:
     """Photos whose labels fit what is found only once they are turned or flipped; and which these are, (photos,)."""
-    ways = np.array([_way(example, rows) for example, rows in zip(examples, found, strict=True)], int)
+    offsets = _offsets(judged, np.zeros(len(examples), bool))
+    shift = np.median(offsets, axis=0) if len(offsets) >= _PAIRS else np.zeros(2)
+    ways = np.array([_way(example, rows, shift) for example, rows in zip(examples, found, strict=True)], int)
     counts = np.bincount(ways, minlength=9)
     is_turned = (ways > 1) & (counts[ways] >= _PHOTOS)
     findings = [
@@ -90,15 +92,19 @@ def _offsets(judged: Judged, but: Bools) -> Floats:
     return ((b[:, :2] + b[:, 2:]) - (a[:, :2] + a[:, 2:])) / 2 / np.maximum(a[:, 2:] - a[:, :2], 1e-9)
 
 
-def _way(example: Example, rows: np.ndarray) -> int:
-    """The EXIF orientation after which the labels fit what is found; 1 where they fit as they are, or nothing helps."""
+def _way(example: Example, rows: np.ndarray, shift: Floats) -> int:
+    """The EXIF orientation after which the labels fit what is found; 1 where nothing helps.
+
+    1 as well where they fit as they are, of whatever class, or once the shift of all labels (2,) is taken back.
+    """
     rows = rows[rows[:, 1] >= SURE]
     if not len(example.ids) or not len(rows):
         return 1
     height, width = example.size
     labels = example.boxes.astype(np.float64) * [width, height, width, height]
     same = example.ids[:, None] == rows[None, :, 0]
-    as_it_is = iou(labels, rows[:, 2:], "corners").max(axis=1).mean()  # of any class: where it fits it is not turned
+    back = labels - np.tile((labels[:, 2:] - labels[:, :2]) * shift, 2)
+    as_it_is = max(float(iou(boxes, rows[:, 2:], "corners").max(axis=1).mean()) for boxes in (labels, back))
     fits = {}
     for way in _HOW:
         stored = Size(height, width) if way >= 5 else Size(width, height)

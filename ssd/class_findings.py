@@ -22,8 +22,11 @@ _FAINT, _TOUCHES = 0.1, 0.1  # score and IoU from which on an object counts as n
 _TAKEN, _TIMES = 0.4, 3  # share and number of a class's labels that are taken for one other, and not for its own
 
 
-def found_everywhere(judged: Judged, names: Sequence[str], data: Path) -> list[Finding]:
-    """A class that fills the surest detections, as many as there are labels, far beyond its share, and wrongly."""
+def found_everywhere(judged: Judged, names: Sequence[str], data: Path, but: set[int]) -> list[Finding]:
+    """A class that fills the surest detections, as many as there are labels, far beyond its share, and wrongly.
+
+    ``but``: ids of classes that another finding accounts for.
+    """
     wanted = judged.wanted
     best = np.argsort(-judged.found.scores, kind="stable")[: wanted.sum()]
     if len(best) < _LEAST:
@@ -45,6 +48,7 @@ def found_everywhere(judged: Judged, names: Sequence[str], data: Path) -> list[F
             " balance, ssdprep augment --balance mends it; then train longer, and watch each class, not the mean",
         )
         for c in np.flatnonzero((excess >= _MORE) & (faults >= _WRONG * len(wrong)) & (2 * faults >= counts)).tolist()
+        if c not in but
     ]
 
 

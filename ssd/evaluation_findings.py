@@ -31,13 +31,13 @@ def findings_of(
 ) -> tuple[Finding, ...]:
     """All of them. found: of each photo as `Run.detect` yields it; judged: the same beside the labels."""
     names = detector.labels.names
-    of_turned, is_turned = turned(examples, found)
+    of_turned, is_turned = turned(examples, found, judged)
     of_exchanged, found_as = exchanged(judged, names, data)
     of_colours = colours_exchanged(detector, examples, found, data, found_as, track=track)
-    upright = judged.truth.classes[~is_turned[judged.truth.images]]
-    accounted = set(found_as) | ({*judged.truth.classes.tolist()} - {*upright.tolist()})
+    upright = np.bincount(judged.truth.classes[~is_turned[judged.truth.images]], minlength=len(judged.wanted))
+    accounted = {*found_as, *np.flatnonzero(2 * upright < judged.wanted).tolist()}
     findings = (
-        *found_everywhere(judged, names, data),
+        *found_everywhere(judged, names, data, accounted),
         *never_found(judged, names, data, accounted, lambda: boxes_in_training(run, detector.labels)),
         *(of_exchanged if not of_colours else ()),  # classes told by their colour alone look so too
         *shifted(judged, is_turned, data),

@@ -7,6 +7,7 @@ in memory, exchanged colours into copies of the photos.
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +20,13 @@ from ssdprep.tensorflow import import_tensorflow
 
 import_tensorflow()
 
+import keras  # noqa: E402
+
 from ssd.data import open_source, readable  # noqa: E402
 from ssd.diagnosis import diagnose  # noqa: E402
 from ssd.evaluation import score  # noqa: E402
 from ssd.evaluation_findings import findings_of  # noqa: E402
-from ssd.pipeline import Example  # noqa: E402
+from ssd.pipeline import Example, decode  # noqa: E402
 from ssd.run import Run  # noqa: E402
 from ssdprep import boxes as geometry  # noqa: E402
 from ssdprep.images import encode_png  # noqa: E402
@@ -95,9 +98,22 @@ def swapped(examples: Sequence[Example], folder: Path) -> list[Example]:
     copies = []
     for i, example in enumerate(examples):
         path = folder / f"{i}.png"
-        path.write_bytes(encode_png(np.ascontiguousarray(example.image()[..., ::-1])))
+        path.write_bytes(encode_png(np.ascontiguousarray(decode(example.encoded()).numpy()[..., ::-1])))
         copies.append(replace(example, source=str(path), shard=None))
     return copies
+
+
+def biased(run: Run, class_id: int, by: float) -> Run:
+    """The detector with another bias for one class in all its heads."""
+    model = keras.models.clone_model(run.model)
+    model.set_weights(run.model.get_weights())
+    for layer in model.layers:
+        if re.fullmatch(r"classes_\d_conv", layer.name):
+            *kernels, bias = layer.get_weights()
+            each = bias.reshape(-1, len(run.labels.names) + 1)
+            each[:, class_id] += by
+            layer.set_weights([*kernels, each.reshape(-1)])
+    return replace(run, model=model)
 
 
 def main() -> None:
@@ -116,6 +132,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copies = swapped(examples, Path(folder))
         print(f"| red and blue exchanged | {told(run, options.run, options.data, copies, list(run.detect(copies)))} |")
+    for by, name in ((4.0, "the detector says class 1 too easily"), (-20.0, "the detector never says class 1")):
+        other = biased(run, 1, by)
+        said = told(other, options.run, options.data, examples, list(other.detect(examples)))
+        print(f"| {name} | {said} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -152,6 +152,17 @@ def test_red_and_blue_exchanged(hand, examples, tmp_path):
     assert "mean score of 1.00 instead of 0." in finding.message
 
 
+def test_an_exchange_with_a_frequent_class_is_no_class_everywhere(hand, examples, tmp_path):
+    """Of red there are few; exchanged with green, red has few labels and many detections."""
+    few = [
+        replace(e, boxes=e.boxes[e.ids > 1], ids=e.ids[e.ids > 1], difficult=e.difficult[e.ids > 1]) for e in examples
+    ]
+    found = [rows[rows[:, 0] > 1] for rows in hand.detect(examples)]
+    some = [*examples[:5], *few[5:]]
+    (finding,) = warnings(hand, every(1, ids([2, 1, 3]))(some), tmp_path, [*hand.detect(examples[:5]), *found[5:]])
+    assert finding.code == "EVAL004"
+
+
 def test_one_class_everywhere(hand, examples, tmp_path):
     """A detector that says red wherever it sees anything, and surest where there is nothing."""
     found = [np.concatenate([rows, _everywhere(len(rows), 1)]) for rows in hand.detect(examples)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd.errors import KINDS, Kind
-from ssd.pipeline import Example
+from ssd.pipeline import Example, decode
 from ssdprep.page.markup import Html, join, tag
 from ssdprep.page.pictures import Picture, drawn
 from ssdprep.page.sections import image
@@ -96,7 +96,7 @@ class Gallery:
             written = name if is_right else f"{name} "  # two labels of a class, one found, one not: a colour for each
             colours[written] = RIGHT if is_right else WRONG
             things.append(Object(written, Box(*box)))
-        return drawn(self._examples[place].image(), things, caption, side, colours, quality=80)
+        return drawn(decode(self._examples[place].encoded()).numpy(), things, caption, side, colours, quality=80)
 
 
 def _told(photo: PhotoErrors, kind: Kind) -> list[str]:

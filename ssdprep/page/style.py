@@ -116,7 +116,7 @@ display:block}
 .gallery>.card+.card{margin-top:0}.twice{display:grid;grid-template-columns:1fr 1fr;gap:8px}
 .twice img{display:block;width:100%;height:auto;border-radius:6px}
 .mistakes{list-style:none;margin:10px 0 0;padding:0;font-size:.875rem}
-.mistakes li{padding:2px 0;display:grid;grid-template-columns:96px minmax(0,1fr)}.mistakes b{font-weight:600}
+.mistakes li{padding:2px 0;display:grid;grid-template-columns:108px minmax(0,1fr)}.mistakes b{font-weight:600}
 td.said{text-align:left;color:var(--dim);white-space:normal;min-width:190px}
 i.right,i.wrong{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
 .h0{fill:var(--ground)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import keras
 
+from ssd.distribution import from_chief, is_chief
 from ssd.evaluation import evaluate
 from ssd.history import Epoch, best_of, write_history
 from ssd.messages import told
@@ -84,26 +86,33 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Evaluate, remember, tell."""
         trained, trained_at = usual_seconds(self._ends), time.monotonic()
+        strategy = self._run.model.distribute_strategy
         with self.model.optimizer.averaged():
-            scores, _ = evaluate(self._run, self._validation)
+            ap50, ap = json.loads(from_chief(strategy, self._scores))
             line = Epoch(
                 epoch=epoch + 1,
                 stage=self.stage,
                 loss=logs["loss"],
                 class_loss=logs["class_loss"],
                 box_loss=logs["box_loss"],
-                val_AP50=scores.AP50,
-                val_AP=scores.AP,
+                val_AP50=ap50,
+                val_AP=ap,
                 images_per_second=(len(self._ends) - 1) * self._recipe.batch / trained,
                 seconds=time.monotonic() - self._begun,
             )
             self.history.append(line)
-            if best_of(self.history) is line:
+            if best_of(self.history) is line and is_chief(strategy):
                 self._run.save(self._out, **self._facts, kept=line.to_dict())
         self.model.stop_training = self.has_waited
+        if not is_chief(strategy):
+            return
         write_history(self._out / "history.csv", self.history)
         left = (trained + time.monotonic() - trained_at) * (self._recipe.epochs - line.epoch)
         self._say(told(line, self._recipe.epochs, best_of(self.history) is line, left))
+
+    def _scores(self) -> bytes:
+        scores, _ = evaluate(self._run, self._validation)
+        return json.dumps([scores.AP50, scores.AP]).encode()
 
 
 def usual_seconds(ends: Sequence[float]) -> float:

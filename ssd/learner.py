@@ -11,27 +11,61 @@ import keras
 import tensorflow as tf
 
 from ssd.loss import multibox_loss
+from ssd.replicas import replica_count, total
 
 
 class Learner(keras.Model):
-    """A detector with the SSD loss, for ``compile`` and ``fit``; the detector itself stays a plain model."""
+    """A detector with the SSD loss, for ``compile`` and ``fit``; the detector itself stays a plain model.
+
+    Make it outside of a strategy's scope, compile it inside, and `fit` trains all replicas that the detector has. Keras
+    is not told of them: under MultiWorkerMirroredStrategy its `fit` averages the first batch, and later the losses,
+    over machines in ways that fail.
+    """
 
     def __init__(self, detector: keras.Model) -> None:
         super().__init__()
         self.detector = detector
-        self.class_loss = keras.metrics.Mean("class_loss")
-        self.box_loss = keras.metrics.Mean("box_loss")
+        with detector.distribute_strategy.scope():
+            self.class_loss = keras.metrics.Mean("class_loss")
+            self.box_loss = keras.metrics.Mean("box_loss")
 
     def call(self, images: Any, training: bool = False) -> Any:
         """As the detector."""
         return self.detector(images, training=training)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
-        """Class and box loss over the positives of the batch (`ssd.loss.multibox_loss`), and any weight decay."""
+        """Class and box loss over the positives of the batch (`ssd.loss.multibox_loss`), and any weight decay.
+
+        In a replica: its share, which adds up to the loss; the metrics see the whole.
+        """
         classes, boxes = multibox_loss(y_pred["logits"], y_pred["offsets"], *y)
-        self.class_loss.update_state(classes)
-        self.box_loss.update_state(boxes)
-        return classes + boxes + sum(self.detector.losses)
+        self.class_loss.update_state(total(classes))
+        self.box_loss.update_state(total(boxes))
+        return classes + boxes + sum(self.detector.losses) / replica_count()
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """As Keras has it, but gradients of all replicas are summed before they are clipped."""
+        images, targets = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=targets, y_pred=self(images, training=True))
+            scaled = self.optimizer.scale_loss(loss)
+        self._loss_tracker.update_state(total(loss))
+        self.optimizer.apply(total(tape.gradient(scaled, self.trainable_variables)), self.trainable_variables)
+        return self.get_metrics_result()
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """One step of all replicas; each ends it with the same weights and the same logs."""
+        strategy = self.detector.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return super().make_train_function(force)
+
+        @tf.function
+        def step(iterator: Any) -> Any:
+            logs = strategy.run(self.train_step, args=(next(iterator),))
+            return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+
+        self.train_function = step
+        return step
 
 
 class Averaged:
@@ -47,30 +81,33 @@ class Averaged:
         super().__init__(rate, **options)
         self._slow, self._slow_factor, self._slow_warmup = slow, slow_factor, slow_warmup
         self._averaging = averaging
-        self._averages: list[tf.Variable] = []
+        self._averages: list[Any] = []
 
     def build(self, variables: Any) -> None:
         """Make the slots; the averages start at the variables' values."""
+        if self.built:
+            return
         super().build(variables)
         self._is_slow = [v.path in self._slow for v in variables]
-        self._averages = [tf.Variable(v.value, trainable=False) for v in variables]
+        self._averages = self.add_optimizer_variables(variables, "average")
+        for average, variable in zip(self._averages, variables, strict=True):
+            average.assign(variable)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One variable's step."""
-        if self._is_slow[self._get_variable_index(variable)]:
-            warm = tf.minimum(1.0, tf.cast(self.iterations.value + 1, tf.float32) / self._slow_warmup)
-            learning_rate = learning_rate * self._slow_factor * warm
+        """One variable's step, then its average's."""
+        index = self._get_variable_index(variable)
+        steps = tf.cast(self.iterations.value + 1, tf.float32)
+        if self._is_slow[index]:
+            learning_rate = learning_rate * self._slow_factor * tf.minimum(1.0, steps / self._slow_warmup)
         super().update_step(gradient, variable, learning_rate)
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """One step of all variables, then of their averages."""
-        result = super().apply(grads, trainable_variables)
         # A young average follows faster, so that it does not remember the start.
-        steps = tf.cast(self.iterations.value, tf.float32)
-        keep = tf.minimum(self._averaging, (1.0 + steps) / (10.0 + steps))
-        for average, variable in zip(self._averages, self._trainable_variables, strict=True):
-            average.assign(keep * average + (1.0 - keep) * variable.value)
-        return result
+        follow = 1.0 - tf.minimum(self._averaging, (1.0 + steps) / (10.0 + steps))
+        average = self._averages[index]
+        self.assign_add(average, follow * (tf.convert_to_tensor(variable) - tf.convert_to_tensor(average)))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        """Keras sums the gradients of replicas here, each clipped on its own; `Learner.train_step` has done it."""
+        return grads_and_vars
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
+from ssd.replicas import pooled, total
+
 Mining = Literal["batch", "image"]
 SMALLEST_PROBABILITY = 1e-15
 
@@ -38,6 +40,9 @@ def multibox_loss(
     class_logits: (B, n, C), class 0 is background; offsets_pred: (B, n, 4); the targets are those of
     `ssd.encoder.encode_targets`: class_index int (B, n), -1 neutral; offsets_true (B, n, 4). float16 is computed in
     float32. The box part comes multiplied by ``alpha``. Offsets of anchors without object are never looked at.
+
+    In a replica of `tf.distribute` the batch is that of all replicas together, the positives and what is mined are
+    those of the whole, and what is returned is this replica's share: over the replicas it adds up to the loss.
     """
     logits, predicted = _wide(class_logits), _wide(offsets_pred)
     class_index = tf.cast(class_index, tf.int32)
@@ -45,7 +50,7 @@ def multibox_loss(
     wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(class_index, 0), logits)
     kept = _mined(tf.where(class_index == 0, wrong, 0.0), positive, neg_pos_ratio, n_neg_min, mining)
     apart = tf.boolean_mask(predicted, positive) - tf.cast(tf.boolean_mask(offsets_true, positive), predicted.dtype)
-    count = tf.maximum(tf.cast(tf.math.count_nonzero(positive), logits.dtype), 1.0)
+    count = tf.maximum(total(tf.cast(tf.math.count_nonzero(positive), logits.dtype)), 1.0)
     classes = tf.reduce_sum(tf.boolean_mask(wrong, positive)) + tf.reduce_sum(kept)
     return Loss(classes / count, tf.cast(alpha * tf.reduce_sum(_smooth(apart)), logits.dtype) / count)
 
@@ -96,15 +101,19 @@ class SSDLoss:
 def _mined(wrong: tf.Tensor, positive: tf.Tensor, ratio: float, least: int, mining: Mining) -> tf.Tensor:
     """What the worst background anchors of each image add up to: (B,) from their losses (B, n), 0 for other anchors."""
     over = tf.cast(positive, tf.float32)
-    counted = tf.reduce_sum(over, axis=1) if mining == "image" else tf.reduce_sum(over)
+    counted = tf.reduce_sum(over, axis=1) if mining == "image" else total(tf.reduce_sum(over))
     wanted = tf.maximum(tf.cast(ratio * counted, tf.int32), least)
     if mining == "image":
         wanted = tf.minimum(wanted, tf.math.count_nonzero(wrong, axis=1, dtype=tf.int32))
         worst = tf.math.top_k(wrong, tf.reduce_max(wanted)).values
         return tf.reduce_sum(tf.where(tf.sequence_mask(wanted, tf.shape(worst)[1]), worst, 0.0), axis=1)
     images, anchors = tf.unstack(tf.shape(wrong))
-    worst = tf.math.top_k(tf.reshape(wrong, [-1]), tf.minimum(wanted, tf.math.count_nonzero(wrong, dtype=tf.int32)))
-    return tf.math.unsorted_segment_sum(worst.values, worst.indices // anchors, images)
+    mine = tf.reshape(wrong, [-1])
+    everyone, begin = pooled(tf.stop_gradient(mine))
+    most = tf.minimum(wanted, tf.math.count_nonzero(everyone, dtype=tf.int32))
+    worst = tf.math.top_k(everyone, most).indices - begin
+    worst = tf.boolean_mask(worst, (worst >= 0) & (worst < images * anchors))
+    return tf.math.unsorted_segment_sum(tf.gather(mine, worst), worst // anchors, images)
 
 
 def _smooth(apart: tf.Tensor) -> tf.Tensor:

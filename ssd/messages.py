@@ -33,6 +33,12 @@ def introduced(data: Path, training: int, validation: int, classes: Sequence[str
     )
 
 
+def introduced_devices(replicas: int, workers: int, chief: bool) -> str:
+    """What it is trained on: devices, and processes."""
+    role = "" if workers == 1 else "; this one evaluates and writes" if chief else "; the chief evaluates and writes"
+    return f"{counted(replicas, 'device')} in {counted(workers, 'process')} share each batch{role}"
+
+
 def left_out(data: Path, photos: int, boxes: int, findings: Sequence[Finding]) -> str:
     """How many photos and boxes do not take part, and the codes of what was found; "" where everything does."""
     parts = [counted(n, noun) for n, noun in ((photos, "photo"), (boxes, "box")) if n]

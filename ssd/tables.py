@@ -34,6 +34,12 @@ def train_report(report: Trained) -> Iterator[RenderableType | Next]:
     yield Next(f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
 
 
+def worker_report(report: Trained) -> Iterator[RenderableType | Next]:
+    """What a worker that is not the chief says in the end."""
+    epochs, took = counted(len(report.history), "epoch"), clock(report.history[-1].seconds)
+    yield f"trained {epochs} in {took}; the chief has the run"
+
+
 def prediction_report(report: Predictions) -> Iterator[RenderableType | Next]:
     """What was found on each photo and in each video, and where everything is."""
     from rich.table import Table

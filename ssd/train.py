@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,14 @@ class Optimizer(StrEnum):
     ADAM = "adam"
     ADAMW = "adamw"
     SGD = "sgd"
+
+
+class Strategy(StrEnum):
+    """The keys of `ssd.distribution.STRATEGIES`."""
+
+    NONE = "none"
+    MIRRORED = "mirrored"
+    MULTIWORKER = "multiworker"
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -74,6 +83,12 @@ def train(
         Path | None,
         typer.Option("--out", "-o", metavar="RUN", help="A new folder.", show_default="runs/NAME-OF-DATA"),
     ] = None,
+    strategy: Annotated[
+        Strategy,
+        typer.Option(
+            help="mirrored: all GPUs of this machine; multiworker: those of all machines that TF_CONFIG names."
+        ),
+    ] = Strategy.NONE,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
     json: Json = False,
@@ -88,10 +103,15 @@ def train(
     """
     from ssdprep.tensorflow import import_tensorflow
 
+    if strategy is Strategy.MULTIWORKER:  # where a worker goes, TensorFlow tells it from C++ too
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_tensorflow()
     from dataclasses import replace
 
-    from ssd.tables import train_report
+    from ssd.distribution import STRATEGIES, is_chief
+
+    devices = STRATEGIES[strategy]()  # before anything is computed
+    from ssd.tables import train_report, worker_report
     from ssd.trainer import Recipe, train_folder
 
     recipe = Recipe(
@@ -102,9 +122,9 @@ def train(
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))
     report = train_folder(
         data, out, preset_name=preset, weights=weights, recipe=recipe, seed=seed, force=force,
-        say=console.say, track=console.track,
+        strategy=devices, say=console.say, track=console.track,
     )  # fmt: skip
-    console.show(report, train_report)
+    console.show(report, train_report if is_chief(devices) else worker_report)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ import tensorflow as tf
 from ssd.checkpoints import EpochBar, KeepBest
 from ssd.data import Source, open_source, readable, train_and_val
 from ssd.detector import backbone_layers, load_imagenet, load_weights
+from ssd.distribution import Strategy, distributed, is_chief, losses_named, require_same, worker_count
 from ssd.history import Epoch, best_of
 from ssd.learner import Learner
-from ssd.messages import HEADER, introduced, left_out
+from ssd.messages import HEADER, introduced, introduced_devices, left_out
 from ssd.pictures import curves, sheet
 from ssd.pipeline import Example, faults_named, training_batches
 from ssd.presets import preset
@@ -58,6 +61,7 @@ class Trained(Report):
         }
 
 
+@losses_named()
 def train_folder(
     data: Path,
     out: Path | None = None,
@@ -67,15 +71,22 @@ def train_folder(
     recipe: Recipe | None = None,
     seed: int = 0,
     force: bool = False,
+    strategy: Strategy | None = None,
     say: Say = lambda line: None,
     track: Track = untracked,
 ) -> Trained:
     """Train a detector on a photo or TFRecord folder and leave a run folder.
 
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (the best epoch by AP50
-    on val), history.csv, curves.png and validation.jpg. Raises `SsdprepError` where it cannot start.
+    on val), history.csv, curves.png and validation.jpg. ``strategy``: one of `ssd.distribution`; of several workers
+    only the chief says anything and writes. Raises `SsdprepError` where it cannot start.
     """
     recipe = recipe or Recipe()
+    strategy = strategy or tf.distribute.get_strategy()
+    if strategy is not tf.distribute.get_strategy():
+        say(introduced_devices(strategy.num_replicas_in_sync, worker_count(strategy), is_chief(strategy)))
+    if not is_chief(strategy):
+        say, track = (lambda line: None), untracked
     folder = out or Path("runs") / data.resolve().name
     if (folder / "config.json").exists() and not force:
         raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
@@ -83,9 +94,12 @@ def train_folder(
     source = open_source(data, track=track)
     (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
     _require_boxes(source, train=training, val=validation)
-    run = Run.new(preset(preset_name), source.labels)
+    with strategy.scope():
+        run = Run.new(preset(preset_name), source.labels)
     pretrained = start_from(run, weights)
-    folder.mkdir(parents=True, exist_ok=True)
+    require_same(strategy, _identity(run, training, validation, recipe, seed))
+    if is_chief(strategy):
+        folder.mkdir(parents=True, exist_ok=True)
     start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
     say(f"{run.config.name}: {run.model.count_params():,} parameters, {len(run.anchors):,} anchors, {start}")
     say(introduced(data, len(training), len(validation), source.labels.names))
@@ -101,14 +115,15 @@ def train_folder(
         "photos": {"train": len(training), "val": len(validation)},
         "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
                      "python": platform.python_version()},
+        "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
     }  # fmt: skip
     history = train(
         run, training, validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts, say=say,
         callbacks=[EpochBar(track, recipe.epochs)],
     )  # fmt: skip
-    curves(history, folder / "curves.png")
-    best = Run.load(folder)
-    sheet(best, validation, folder / "validation.jpg")
+    if is_chief(strategy):
+        curves(history, folder / "curves.png")
+        sheet(Run.load(folder), validation, folder / "validation.jpg")
     return Trained(
         folder,
         data,
@@ -127,6 +142,13 @@ def _require_boxes(source: Source, **parts: Sequence[Example]) -> None:
                 f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured",
                 f"label more photos, or share them out anew: {source.shared_out_anew}",
             )
+
+
+def _identity(run: Run, training: Sequence[Example], validation: Sequence[Example], recipe: Recipe, seed: int) -> str:
+    """What several workers must have in common, wherever each keeps its files."""
+    photos = [(Path(e.source).name, e.size, e.boxes.tolist(), e.ids.tolist()) for e in (*training, *validation)]
+    weights = zlib.crc32(b"".join(value.tobytes() for value in run.model.get_weights()))
+    return repr((run.config, run.labels.names, len(training), photos, recipe, seed, weights))
 
 
 def start_from(run: Run, weights: str) -> tuple[str, ...]:
@@ -157,15 +179,18 @@ def train(
     the highest AP50 on ``validation`` and history.csv. Raises `SsdprepError` when the loss stops being a number.
     """
     pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
+    strategy = run.model.distribute_strategy
     keep = KeepBest(run, validation, recipe, out, facts or {}, say)
     steps = steps_per_epoch(len(training), recipe.batch)
     begun = 0
     for number, (stage, epochs) in enumerate(stages(recipe, pretrained)):
         freeze(run.model, stage, pretrained, recipe)
         learner = Learner(run.model)
-        learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
-        learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is then traced twice
-        batches = training_batches(
+        with strategy.scope():
+            learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
+            learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is then traced twice
+        batches = partial(
+            training_batches,
             training,
             run.config,
             run.anchors,
@@ -177,7 +202,7 @@ def train(
         keep.stage = stage
         with faults_named():
             learner.fit(
-                batches,
+                distributed(strategy, recipe.batch, batches),
                 steps_per_epoch=steps,
                 initial_epoch=begun,
                 epochs=begun + epochs,

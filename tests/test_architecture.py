@@ -77,7 +77,7 @@ def test_lower_rooms_do_not_know_higher_ones(room, allowed):
 
 def test_mathematics_knows_neither_files_nor_commands():
     pure = ("anchors", "geometry", "boxes_tf", "matching", "encoder", "loss", "nms", "decoder")
-    pure += ("overlaps", "hits", "metrics", "thresholds", "confusion", "errors")
+    pure += ("overlaps", "hits", "metrics", "thresholds", "confusion", "errors", "replicas")
     known = {f"ssd.{name}" for name in (*pure, "presets")}
     for name in pure:
         used = {".".join(n.split(".")[:2]) for n in imports(REPOSITORY / f"ssd/{name}.py")}

@@ -16,6 +16,7 @@ from ssdprep.record import SsdprepError
 
 Strategy = tf.distribute.Strategy
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+LONGEST_WAIT = 1800.0  # seconds for another worker, the chief's evaluation included; TensorFlow's own is for ever
 _GONE = (  # how TensorFlow says, at the next exchange, that it failed because of another worker
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -45,7 +46,8 @@ def multiworker() -> Strategy:
     if not known:
         what = "TF_CONFIG does not say which workers (and chief) there are, and which of them this is"
         raise SsdprepError(what, f"for the first of two: TF_CONFIG='{_EXAMPLE}'")
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    patience = tf.distribute.experimental.CommunicationOptions(timeout_seconds=LONGEST_WAIT)
+    return tf.distribute.MultiWorkerMirroredStrategy(communication_options=patience)
 
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
@@ -79,6 +81,8 @@ def from_chief(strategy: Strategy, make: Callable[[], bytes]) -> bytes:
         return make()
     made = np.frombuffer(make() if is_chief(strategy) else b"", np.uint8)
     size = int(_summed(strategy, np.array([made.size], np.float64))[0])
+    if not size:
+        return b""  # TensorFlow crashes where it is to add up nothing
     padded = np.pad(made, (0, size - made.size))
     return _summed(strategy, padded.astype(np.float32)).astype(np.uint8).tobytes()  # GPUs add floats, not bytes
 

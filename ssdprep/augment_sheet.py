@@ -14,7 +14,7 @@ from ssdprep.faults import ImageFault
 from ssdprep.palette import palette
 from ssdprep.previewed import choose
 from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
-from ssdprep.sheet_files import check_place, write_sheet
+from ssdprep.sheet_files import check_place, of_letters, write_sheet
 from ssdprep.sheets import Panel, Tile, contact_sheet, thumbnail
 from ssdprep.tiles import plain
 from ssdprep.wording import counted, quoted
@@ -93,6 +93,7 @@ def preview_augmentation(
     boxes = sum((len(tile) - 1) * len(tile[0].objects) for tile in drawn.values())
     kept = sum(len(panel.objects) for tile in drawn.values() for panel in tile[1:])
     classes = {thing.name for record in source.records for thing in record.objects}
+    shown = {thing.name for tile in drawn.values() for panel in tile for thing in panel.objects}
     pixels = contact_sheet(
         list(drawn.values()),
         title=f"{data.resolve().name}, augmented",
@@ -112,7 +113,7 @@ def preview_augmentation(
         pictures=sum(len(task.copies) for task in tasks),
         options=_unusual(recipe, copies=copies, balance=balance, at_most=at_most, seed=seed)
         | ({"out": str(asked)} if asked is not None and not names_sheet else {}),
-        findings=derived.merged(source.findings, found, faults),
+        findings=derived.merged(source.findings, found, faults, of_letters(sheet, shown)),
     )
 
 

@@ -105,7 +105,7 @@ def augment_folder(
         make_folders(folder)
         work = partial(make, folder=folder, recipe=recipe, seed=seed)
         workers = jobs or min(cores(), 1 + sum(len(task.copies) for task in tasks) // _WORTH_A_WORKER)
-        done = list(track(in_order(work, tasks, jobs=workers, at_once=4), "Drawing pictures", len(tasks)))
+        done = list(track(in_order(work, tasks, jobs=workers), "Drawing pictures", len(tasks)))
         write_table(folder, chain.from_iterable((*each.inherited, *each.rows) for each in done))
         written = [task for task, each in zip(tasks, done, strict=True) if each.fault is None]
         splits = _write_splits(folder / SPLITS, source, written)

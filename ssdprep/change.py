@@ -34,6 +34,9 @@ def transaction(root: Path, verb: str, *, undoable: bool = True, undoes: str | N
         try:
             yield change
             change._commit()
+        except SsdprepError as error:
+            change._take_back()
+            raise SsdprepError(f"{error.message}; this run changed nothing", error.remedy) from error
         except BaseException:
             change._take_back()
             raise
@@ -158,7 +161,7 @@ class Change:
 
 
 def _changed_meanwhile(path: Path) -> SsdprepError:
-    message = f"{path} was changed by another program meanwhile: nothing was done"
+    message = f"{path} was changed by another program meanwhile"
     return SsdprepError(message, "run the same command again")
 
 

@@ -57,6 +57,7 @@ class FailOnChoice(StrEnum):
     NEVER = "never"
 
 
+MADE = "Folders above it that are missing are made."  # the same for every verb that writes
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; change nothing.")]
 
 
@@ -140,7 +141,8 @@ def audit(
         str, typer.Option("--input", metavar="WxH", help="Of the network: how large will boxes be there?")
     ] = "300x300",
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="PAGE", help="Write it all as a page with charts and photos.")
+        Path | None,
+        typer.Option("--html", metavar="PAGE", help=f"Write it all as a page with charts and photos. {MADE}"),
     ] = None,
     fail_on: Annotated[FailOnChoice, typer.Option(help="Leave with exit code 1 where this was found.")] = (
         FailOnChoice.ERROR
@@ -197,7 +199,8 @@ def repair(
 def xml2csv(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="CSV", help="Where to write.", show_default="DATA/labels.csv")
+        Path | None,
+        typer.Option("--out", "-o", metavar="CSV", help=f"Where to write. {MADE}", show_default="DATA/labels.csv"),
     ] = None,
     negatives: Annotated[
         bool, typer.Option("--negatives", help="Keep images without boxes, as rows without a class.")
@@ -221,7 +224,7 @@ def split(
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Where to write.", show_default="DATA/ImageSets/Main"),
+        typer.Option("--out", "-o", metavar="DIR", help=f"Where to write. {MADE}", show_default="DATA/ImageSets/Main"),
     ] = None,
     force: Annotated[
         bool,
@@ -265,7 +268,8 @@ def split(
 def augment(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default="DATA-augmented")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help=f"A new folder. {MADE}", show_default="DATA-augmented"),
     ] = None,
     copies: Annotated[int, typer.Option(min=0, help="New pictures drawn from each photo; 0 with --balance only.")] = 1,
     balance: Annotated[
@@ -350,7 +354,8 @@ def augment(
 def tfrecord(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default="DATA-tfrecord")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help=f"A new folder. {MADE}", show_default="DATA-tfrecord"),
     ] = None,
     labels: Annotated[
         Path | None,
@@ -376,7 +381,8 @@ def tfrecord(
 def preview(
     data: Data = Path("data"),
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="PNG", help="Where to write.", show_default="DATA-preview.png")
+        Path | None,
+        typer.Option("--out", "-o", metavar="PNG", help=f"Where to write. {MADE}", show_default="DATA-preview.png"),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Photos on the sheet.")] = 24,
     before: Annotated[

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import turbojpeg
@@ -79,7 +79,7 @@ def read_small(data: bytes, side: int) -> Pixels:
     image = opened(io.BytesIO(data))
     if found.format == "JPEG":
         image.draft(None, (min(side, found.size.width), min(side, found.size.height)))
-    small = Image.fromarray(_rgb(image))
+    small = _rgb(image)  # an image, not an array: 100 megapixels are held once
     small.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=None)
     orientation = 1 if found.format == "TIFF" else effective(found.orientation)  # Pillow has turned a TIFF
     return turn(np.asarray(small), orientation)
@@ -195,7 +195,7 @@ def _pixels(data: bytes) -> Pixels:
     found = probe(data)
     pixels = _fast_jpeg(data) if found.format == "JPEG" and found.mode != "CMYK" else None
     if pixels is None:
-        pixels = _rgb(opened(io.BytesIO(data)))
+        pixels = np.asarray(_rgb(opened(io.BytesIO(data))))
         if found.format == "TIFF":  # Pillow applies its orientation while it decodes
             return pixels
     return turn(pixels, effective(found.orientation))
@@ -210,8 +210,8 @@ def _fast_jpeg(data: bytes) -> Pixels | None:
         return None
 
 
-def _rgb(image: Any) -> Pixels:
-    """Decode, and bring to 8-bit RGB."""
+def _rgb(image: Image.Image) -> Image.Image:
+    """Decode, and bring to 8-bit RGB; the same image where it is that already."""
     try:
         with unwarned:
             image.load()
@@ -223,8 +223,8 @@ def _rgb(image: Any) -> Pixels:
         raise floats()
     if image.mode.startswith("I"):
         deep = np.clip(np.asarray(image).astype(np.float64) / 257, 0, 255)  # 65535 is white
-        return np.repeat(np.rint(deep).astype(np.uint8)[..., None], 3, axis=2)
+        return Image.fromarray(np.rint(deep).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         seen = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
-    return np.asarray(image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")

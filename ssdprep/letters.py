@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,10 +63,16 @@ def line(text: str, size: int, width: float = float("inf")) -> Line:
     """
     composed = unicodedata.normalize("NFC", text)  # macOS keeps é in file names as e and an accent
     source = _source(composed)
-    lacking = set(_lacking(composed, source))
-    lacking |= {letter for letter in composed if lacking and unicodedata.category(letter)[0] == "M"}  # go with a letter
-    written = "".join(f" U+{ord(letter):04X} " if letter in lacking else letter for letter in composed)
-    return _fitted(" ".join(written.split()) if lacking else written, source, size, width)
+    coded = set(_lacking(composed, source))
+    coded |= {letter for letter in composed if coded and unicodedata.category(letter)[0] == "M"}  # go with a letter
+    written = "".join(f" U+{ord(letter):04X} " if letter in coded else letter for letter in composed)
+    return _fitted(" ".join(written.split()) if coded else written, source, size, width)
+
+
+def lacking(texts: Iterable[str]) -> list[str]:
+    """Those of the texts that `line` cannot write in full, because no font here has all of their letters."""
+    composed = {text: unicodedata.normalize("NFC", text) for text in texts}
+    return [text for text, letters in composed.items() if _lacking(letters, _source(letters))]
 
 
 def _fitted(text: str, source: str, size: int, width: float) -> Line:

@@ -18,7 +18,7 @@ from ssdprep.orient import Verdict, judge, to_upright
 from ssdprep.palette import palette
 from ssdprep.record import Dataset, Finding, Record, Report, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
-from ssdprep.sheet_files import check_place, write_sheet
+from ssdprep.sheet_files import check_place, of_letters, write_sheet
 from ssdprep.sheets import Tile, contact_sheet, thumbnail
 from ssdprep.tiles import before_and_after, plain, two_readings
 from ssdprep.wording import quoted
@@ -198,7 +198,7 @@ def _draw(
     )
     write_sheet(out, sheet, folders)
     tiles = tuple((record.path, tuple(panel.note for panel in tile)) for record, tile in drawn.items())
-    findings = (*plan.findings, *_new(faults, plan.findings))
+    findings = (*plan.findings, *_new(faults, plan.findings), *of_letters(out, per_class))
     return PreviewReport(data, out, plan.mode, tiles, plan.photos, per_class.total(), findings)
 
 

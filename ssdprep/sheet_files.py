@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -10,8 +10,11 @@ from ssdprep import images
 from ssdprep.disk import require_place
 from ssdprep.draw import Pixels
 from ssdprep.files import write_new
-from ssdprep.record import SsdprepError
-from ssdprep.wording import quoted
+from ssdprep.letters import lacking
+from ssdprep.record import Finding, Severity, SsdprepError
+from ssdprep.wording import counted, quoted
+
+NO_FONT = "SHT001"
 
 _SOFTWARE = "ssdprep"  # by which an earlier sheet is known: PNG's own keyword for the program that made a file
 _MARK = b"tEXtSoftware\0" + _SOFTWARE.encode()
@@ -44,6 +47,15 @@ def write_sheet(out: Path, sheet: Pixels, folders: Sequence[Path]) -> None:
     """
     check_place(out, folders)
     write_new(out, images.encode_png(sheet, software=_SOFTWARE))
+
+
+def of_letters(out: Path, classes: Iterable[str]) -> Iterator[Finding]:
+    """A word where names of classes stand on a sheet as code points."""
+    if names := lacking(sorted(classes)):
+        some = ", ".join(map(repr, names[:3])) + ", ..." * (len(names) > 3)
+        message = f"{counted(len(names), 'class name')} with letters that no font here has, written as U+4E2D: {some}"
+        remedy = "nothing to do, no label is touched; or install a font that has them, such as Noto Sans CJK"
+        yield Finding(NO_FONT, Severity.INFO, out, 0, message, remedy)
 
 
 def _is_sheet(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -30,9 +31,13 @@ def of_plan(root: Path, made: Plan, shares: dict[str, Fraction]) -> Iterator[Fin
 
 def of_left_out(root: Path, labelled: Sequence[Record], names: Collection[Path], unlabelled: int) -> Iterator[Finding]:
     """Photos that are in no part. names: paths of photos that a list can name."""
+    alike = Counter(str(record.path).casefold() for record in labelled)
     for record in labelled:
         if record.path not in names:
-            message = "no list can hold its name, for a line break, backslash or blank in it: left out"
+            why = "for a line break, backslash or blank in it"
+            if alike[str(record.path).casefold()] > 1:
+                why = "which another photo's differs from in upper and lower case only"
+            message = f"no list can hold its name, {why}: left out"
             yield Finding(UNLISTABLE, Severity.ERROR, record.path, 0, message, "rename it, and its annotation")
     if unlabelled:
         message = f"{counted(unlabelled, 'photo')} without annotation in no part"

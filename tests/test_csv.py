@@ -73,7 +73,8 @@ def test_a_missing_size_is_the_photos_own(tmp_path: Path) -> None:
     ("filename", "written", "expected"),
     [
         ("a.jpg", "a.jpg", set()),
-        ("C:\\photos\\a.jpg", "C:\\photos\\a.jpg", {"VOC013"}),
+        ("C:\\photos\\a.jpg", "a.jpg", {"CSV003", "VOC013"}),
+        ("../a.jpg", "a.jpg", {"CSV003", "VOC013"}),
         ("a", "a.jpg", {"CSV003", "VOC022"}),
         ("a.png", "a.jpg", {"CSV003", "VOC022"}),
         ("", "a.jpg", {"CSV003"}),

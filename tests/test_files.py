@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from folders import annotation, photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +94,51 @@ def test_whatever_happens_all_is_old_or_new(quick, scenario, at_least):
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= at_least
+
+
+_LIMITED = """
+import os, resource, sys
+from ssdprep import cli
+limit = int(sys.argv.pop(1))
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+elif os.getuid() == 0:
+    import contextlib, io
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        words, sys.argv = sys.argv, [*sys.argv, "--dry-run"]
+        cli.main()  # whatever is imported late must be in memory before rights are dropped
+    sys.argv = words
+    os.setuid(65534)
+cli.main()
+"""
+
+
+@on_posix
+@pytest.mark.parametrize("words", [["fix-exif"], ["repair", "--only", "all"]])
+@pytest.mark.parametrize(
+    ("trouble", "reason", "remedy"),
+    [("full", "File too large", "make room on the disk"), ("sealed", "Permission denied", "chmod -R")],
+)
+def test_a_command_that_cannot_go_on_says_that_nothing_is_changed(quick, words, trouble, reason, remedy):
+    for number in range(3):  # the last is the one that cannot be written
+        big = number == 2
+        photo(quick / f"{number}/a.jpg", (900, 600) if big else (96, 64), orientation=6, seed=number)
+        boxes = [("apple ", 10 + 2 * i, 10, 30 + 2 * i, 40) for i in range(300 if big else 1)]
+        annotation(quick / f"{number}/a.xml", boxes, size=(900, 600) if big else (96, 64))
+    for path in [quick, *quick.rglob("*")]:
+        if os.getuid() == 0:
+            os.chown(path, 65534, -1)
+    if trouble == "sealed":
+        (quick / "2").chmod(0o555)
+    old = state(quick)
+    command = [sys.executable, "-c", _LIMITED, "16000" if trouble == "full" else "0", words[0], quick, *words[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    (quick / "2").chmod(0o755)
+    assert done.returncode == 2, done.stdout
+    said = " ".join(done.stderr.split())
+    assert re.search(rf"2/a\.(jpg|xml) cannot be changed: {reason}; this run changed nothing try: .*{remedy}", said)
+    assert state(quick) == old
+    assert not (quick / ".ssdprep").exists()
 
 
 def test_what_was_edited_after_a_crash_is_not_overwritten(data, cli):
@@ -498,15 +544,15 @@ def test_a_journal_that_is_not_ours_does_no_harm(data, cli, journal):
 
 def test_a_thousand_photos_do_not_wait_for_the_disk_one_by_one(tmp_path):
     photos = [tmp_path / f"{number // 50}/{number}.jpg" for number in range(500)]
-    for photo in photos:
-        photo.parent.mkdir(exist_ok=True)
-        photo.write_bytes(b"x" * 50_000)
+    for path in photos:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 50_000)
     started = time.monotonic()
     with files.transaction(tmp_path, "fix-exif") as transaction:
-        for photo in photos:
-            transaction.replace(photo, b"y" * 50_000)
+        for path in photos:
+            transaction.replace(path, b"y" * 50_000)
     assert time.monotonic() - started < 20
-    assert all(photo.read_bytes() == b"y" * 50_000 for photo in photos)
+    assert all(path.read_bytes() == b"y" * 50_000 for path in photos)
 
 
 # --- single files ----------------------------------------------------------------------------------------------------

@@ -82,6 +82,68 @@ def test_nothing_from_outside_is_in_the_answer(audited: Any) -> None:
     assert "/bin/" not in str(audited)
 
 
+APPLE = ("apple", 10, 12, 50, 44)
+READ_RIGHT: dict[str, list[tuple[object, ...]]] = {  # what is odd, but can be read: the rows of the table
+    "gbk.jpg": [("苹果", *APPLE[1:])],
+    "gbk_undeclared.jpg": [("苹果", *APPLE[1:])],
+    "utf16.jpg": [("苹果", *APPLE[1:])],
+    "utf16_undeclared.jpg": [("苹果", *APPLE[1:])],
+    "character_entities.jpg": [("苹果", *APPLE[1:])],
+    "class_blanks_inside.jpg": [("milk carton", *APPLE[1:])],
+    "class_not_ascii.jpg": [("Äpfel 🍎", *APPLE[1:])],
+    "box_negative.jpg": [("apple", -3, 12, 50, 44)],
+    "box_one_pixel.jpg": [("apple", 10, 12, 11, 13)],
+    "box_nearly_twice.jpg": [APPLE, ("apple", 10, 12, 51, 45)],
+    "box_of_two_classes.jpg": [APPLE, ("pear", *APPLE[1:])],
+    **{
+        name: [APPLE]
+        for name in (
+            "bom.jpg",
+            "crlf.jpg",
+            "xml_root_capital.jpg",
+            "size_missing.jpg",
+            "size_nought.jpg",
+            "size_off_by_one.jpg",
+            "depth_missing.jpg",
+            "pose_missing.jpg",
+            "difficult_missing.jpg",
+            "difficult_capital.jpg",
+            "flag_unspecified.jpg",
+            "flag_fraction.jpg",
+            "any_order.jpg",
+            "part_nested.jpg",
+            "box_float.jpg",
+            "box_inverted.jpg",  # each has a healthy box beside the bad one
+            "box_no_area.jpg",
+            "box_nan.jpg",
+            "box_huge.jpg",
+            "box_missing.jpg",
+            "class_blanks_around.jpg",
+            "class_empty.jpg",
+            "filename_no_extension.jpg",
+            "filename_other_extension.jpg",
+            "filename_wrong.jpg",
+            "filename_path.jpg",
+            "filename_dots.jpg",
+            "filename_drive.jpg",
+            "name with  blanks.jpg",
+            "emoji 🍎 ä.jpg",
+            "new\nline.jpg",
+        )
+    },
+}
+
+
+def test_what_can_be_read_is_read_right(messy: Path, tmp_path: Path) -> None:
+    assert run("ssdprep", "xml2csv", messy, "--out", tmp_path / "labels.csv", "--quiet").code == 1
+    found: dict[str, list[tuple[object, ...]]] = {}
+    with (tmp_path / "labels.csv").open(newline="", encoding="utf-8") as file:
+        for name, _, _, label, *box in list(csv.reader(file))[1:]:
+            found.setdefault(name, []).append((label, *map(int, box)))
+    assert {name: found[name] for name in READ_RIGHT} == READ_RIGHT
+    assert not [name for name in found if "/" in name or "\\" in name]  # no row leads out of the folder
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_goes_through(messy: Path, tmp_path: Path, verb: str) -> None:
     if verb == "tfrecord":
@@ -185,18 +247,20 @@ def test_what_may_not_be_read_is_named_and_the_rest_goes_on() -> None:
 
 
 _PEAK = """
-import sys
+import resource, sys
 from ssdprep import cli
 try:
     cli.main()
-finally:  # not ru_maxrss, which begins with what the parent had
+finally:  # not its own ru_maxrss, which begins with what the parent had
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     with open("/proc/self/status") as status:
-        print(*(int(line.split()[1]) // 1024 for line in status if "VmHWM" in line), file=sys.stderr)
+        own = next(int(line.split()[1]) // 1024 for line in status if "VmHWM" in line)
+    print(max(own, workers), file=sys.stderr)
 """
 
 
 def peak_of(*words: object) -> tuple[int, int]:
-    """Exit code and peak memory, in MB, of a command."""
+    """Exit code and peak memory, in MB, of the largest process of a command."""
     path = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-c", _PEAK, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=path, check=False)
@@ -204,14 +268,19 @@ def peak_of(*words: object) -> tuple[int, int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
-def test_photos_of_100_megapixels_cost_audit_no_memory(tmp_path: Path) -> None:
+def test_photos_of_100_megapixels_are_known_by_their_headers_and_decoded_one_by_one(tmp_path: Path) -> None:
     large = ("96</width>\n\t\t<height>64", "10000</width><height>10000")
+    put(tmp_path / "colour.xml", xml("colour.png", large))
+    Image.new("RGB", (10_000, 10_000), "brown").save(tmp_path / "colour.png", compress_level=1)
     for kind, suffix in {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif"}.items():
         Image.new("P" if kind == "GIF" else "L", (10_000, 10_000)).save(tmp_path / f"{kind}{suffix}", kind)
         put(tmp_path / f"{kind}.xml", xml(f"{kind}{suffix}", large))
-    code, peak = peak_of("audit", tmp_path, "--json")
+    code, peak = peak_of("audit", tmp_path, "--json", "--no-pixels")
     assert code == 0
     assert peak < 150
+    code, peak = peak_of("audit", tmp_path, "--json", "--jobs", 1)
+    assert code == 0
+    assert peak < 800  # the pixels of one photo, four bytes each in Pillow, and those that they are converted to
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
@@ -224,3 +293,17 @@ def test_memory_grows_by_little_a_file(tmp_path: Path) -> None:
             put(tmp_path / f"{number}.xml", text)
         peaks.append(peak_of("audit", tmp_path, "--json")[1])
     assert peaks[1] - peaks[0] < 2500 * 16 / 1024  # 16 kB for each photo, each of which has two findings
+
+
+@pytest.mark.parametrize("verb", ["xml2csv", "split", "augment", "tfrecord", "preview", "audit"])
+def test_folders_that_are_missing_above_what_is_written_are_made(tmp_path: Path, verb: str) -> None:
+    if verb == "tfrecord":
+        pytest.importorskip("tensorflow")
+    for stem in "abc":
+        put(tmp_path / f"data/{stem}.jpg", coded())
+        put(tmp_path / f"data/{stem}.xml", xml(f"{stem}.jpg"))
+    name = VERBS.get(verb, ())[1:2] or ("OUT/page.html",)
+    out = Path(name[0].replace("OUT", str(tmp_path / "not/yet/there")))
+    option = "--html" if verb == "audit" else "--out"
+    run("ssdprep", verb, tmp_path / "data", option, out, *VERBS[verb][2:], "--quiet")
+    assert out.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,20 @@ def test_preview_writes_a_sheet_beside_the_folder(turned, cli):
     assert "--frame stored" in ran.out  # how the unknown one can be settled
     with Image.open(turned.with_name("set-preview.png")) as sheet:
         assert sheet.size[0] == 1680
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system's fonts are always found")
+@pytest.mark.parametrize("words", [["preview"], ["augment", "--preview", "--flip-h"]])
+def test_a_name_that_no_font_can_write_is_said_once(cli, tmp_path, words):
+    for stem in ("a", "b"):
+        pair(tmp_path / "set", stem, [("苹果", 10, 10, 30, 40), ("Яблоко", 20, 10, 40, 40)])
+    fonts = {"XDG_DATA_HOME": str(tmp_path), "XDG_DATA_DIRS": str(tmp_path)}  # our own font has no Chinese
+    ran = cli(words[0], tmp_path / "set", *words[1:], "--json", env=fonts)
+    assert ran.code == 0
+    (said,) = [found for found in ran.json["findings"] if found["code"] == "SHT001"]
+    assert "1 class name" in said["message"]
+    assert "'苹果'" in said["message"]
+    assert said["path"].endswith(".png")
 
 
 def test_preview_says_in_json_what_it_drew(turned, cli, tmp_path):

@@ -259,6 +259,19 @@ def test_stems_that_repeat_are_written_as_paths(tmp_path: Path) -> None:
     assert sorted(listed) == [*expected, "Ärger/b.jpg"]
 
 
+def test_names_that_only_case_tells_apart_are_said_to_be_so(cli: Callable[..., Any], data: Path) -> None:
+    (data / "A.jpg").touch()
+    if (data / "a.jpg").exists():
+        pytest.skip("this disk knows no case")
+    for stem in ("A", "a"):
+        pair(data, stem)
+    done = cli("split", data, "--no-group")
+    assert done.code == 1
+    said = [line for line in done.out.splitlines() if "SPL005" in line]
+    assert len(said) == 2
+    assert all("upper and lower case only" in line for line in said)
+
+
 def test_a_class_of_one_or_two_photos_is_trained_on(data: Path) -> None:
     for stem in ("p20", "p21"):
         annotation(data / f"{stem}.xml", [("kiwi", 1, 1, 9, 9)])

@@ -65,8 +65,9 @@ def xml_to_csv(
 
     Columns `COLUMNS`, one row a box, photos in the order of their paths whatever the case, boxes as in the XML.
     Numbers stand as in the XML, whole (fractions are cut off, as by ``int``); its width and height too, or the photo's
-    own where it has none. Boxes stay in the frame they were drawn in. ``filename`` is the XML's if it names the photo,
-    else the photo's. With ``negatives`` each photo without boxes has a row with its name and size only.
+    own where it has none. Boxes stay in the frame they were drawn in. ``filename`` is the photo's name; without a photo
+    what the XML says, without folders. With ``negatives`` each photo without boxes has a row with its name and size
+    only.
 
     `SsdprepError` where the folder cannot be read, or ``out`` exists and is no such table.
     """
@@ -160,10 +161,10 @@ def _rows(record: Record) -> Iterator[tuple[object, ...]]:
 
 
 def csv_name(record: Record) -> str:
-    """``<filename>`` as the XML has it if it is the photo's name, or if there is no photo; else the photo's name."""
+    """The photo's name; without a photo what ``<filename>`` says, never a path: who joins it would leave the folder."""
     if record.image is None:
-        return record.filename or record.path.stem
-    return record.filename if base_name(record.filename) == record.image.name else record.image.name
+        return base_name(record.filename) or record.path.stem
+    return record.image.name
 
 
 def csv_size(record: Record) -> Size:

@@ -28,7 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ssdprep import augment_folder, images
+from ssdprep import images
 from ssdprep.augment import Recipe, augment_image, rng_for
 from ssdprep.formats import voc
 from ssdprep.imgaug_numpy2 import iaa
@@ -37,9 +37,18 @@ from ssdprep.record import Box, Object, Record, Size
 ROOT = Path(__file__).parents[2]
 SIZE = Size(640, 480)
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-RECIPE = Recipe(
-    rotate=15, shear=5, scale=0.2, translate=0.1, flip_h=True, noise=0.02, blur=1, contrast=0.2, brightness=0.2
-)
+OPTIONS: dict[str, Any] = {
+    "rotate": 15,
+    "shear": 5,
+    "scale": 0.2,
+    "translate": 0.1,
+    "flip_h": True,
+    "noise": 0.02,
+    "blur": 1,
+    "contrast": 0.2,
+    "brightness": 0.2,
+}
+RECIPE = Recipe(**OPTIONS)
 BOXES = [(40, 60, 200, 220), (300, 80, 420, 300), (100, 250, 260, 400), (430, 300, 600, 440)]
 THINGS = [Object("apple", Box(*box)) for box in BOXES]
 Contender = Callable[[Path, int], object]
@@ -145,20 +154,23 @@ def race(contenders: dict[str, Contender], photos: list[Path], rounds: int) -> d
 
 
 def workers(photos: Path, rounds: int, copies: int) -> None:
-    """The whole command, by the clock, with one worker and with two."""
+    """The whole command as a process, by the clock, with one worker and with two."""
     out = photos.with_name("drawn")
+    chosen = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in OPTIONS.items()]
+    command = [sys.executable, "-m", "ssdprep", "augment", photos, "--out", out, "--copies", copies, *chosen, "--quiet"]
     spent: dict[int, list[float]] = {1: [], 2: []}
     crowded = []
     for _ in range(rounds):
         crowded.append(_busy(2) / _busy(1))
         for jobs, seconds in spent.items():
             start = time.perf_counter()
-            report = augment_folder(photos, out, RECIPE, copies=copies, jobs=jobs)
+            subprocess.run([*map(str, command), "--jobs", str(jobs)], check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - start)
+            pictures = len(list((out / "images").iterdir())) - len(list(photos.glob("*.jpg")))
             shutil.rmtree(out)
     ratio = median(two / one for one, two in zip(spent[1], spent[2], strict=True))
     print(
-        f"workers: {report.pictures:,} pictures, {median(spent[1]):.1f} s with one, {median(spent[2]):.1f} s with two, "
+        f"workers: {pictures:,} pictures, {median(spent[1]):.1f} s with one, {median(spent[2]):.1f} s with two, "
         f"ratio {ratio:.2f} (two busy loops at once: {median(crowded):.1f} times one)"
     )
 

@@ -6,6 +6,7 @@ import io
 import random
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 from PIL import Image
 
@@ -31,17 +32,22 @@ def xml(folder: Path, count: int) -> Path:
     return folder
 
 
-def photos(folder: Path, count: int, *, tagged: bool, source: Path) -> Path:
-    """``count`` photos of quality 90, each four cuts of sample photos at about their own size, with XML; made once.
+def photos(place: Path, count: int, *, tagged: bool, source: Path) -> Path:
+    """A folder in ``place`` with ``count`` photos, each four cuts of photos of ``source`` at about their own size.
 
+    Of quality 90, with XML; made once for each source, which is in the folder's name.
     tagged: stored lying, with orientation 6 and boxes in the upright frame; else upright without a tag.
     """
+    source = source.resolve()
+    made_from = f"{source.name}-{crc32(str(source).encode()):08x}"
+    folder = place / f"{'tagged' if tagged else 'upright'}-{count}-{made_from}"
     if (folder / f"{_name(count - 1)}.xml").exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     rng = random.Random(0)
-    originals = sorted(source.glob("*.jpg"))
+    if not (originals := sorted(source.glob("*.jpg"))):
+        raise SystemExit(f"{source} holds no .jpg to make photos from")
     exif = Image.Exif()
     exif[0x0112] = 6
     for i in range(count):

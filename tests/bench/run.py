@@ -61,8 +61,8 @@ def bench_memory(count: int) -> None:
 
 def bench_fix(count: int, rounds: int, source: Path) -> None:
     """Photos made upright."""
-    tagged = inputs.photos(BUILD / f"tagged-{count}", count, tagged=True, source=source)
-    upright = inputs.photos(BUILD / f"upright-{count}", count, tagged=False, source=source)
+    tagged = inputs.photos(BUILD, count, tagged=True, source=source)
+    upright = inputs.photos(BUILD, count, tagged=False, source=source)
     used = BUILD / "used"
     fix = (*SSDPREP, "fix-exif", used, "--quiet")
     contenders = [
@@ -81,7 +81,7 @@ def bench_fix(count: int, rounds: int, source: Path) -> None:
 
 def bench_tfrecord(count: int, rounds: int, source: Path) -> None:
     """TFRecords of photos whose bytes pass through; TensorFlow's own start is taken off."""
-    folder = inputs.photos(BUILD / f"upright-{count}", count, tagged=False, source=source)
+    folder = inputs.photos(BUILD, count, tagged=False, source=source)
     out = BUILD / "records"
     ours = (*SSDPREP, "tfrecord", folder, "--out", out, "--quiet")
     contenders = [

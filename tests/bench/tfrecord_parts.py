@@ -40,7 +40,7 @@ def main() -> None:
     build = ROOT / "build" / "bench"
     build.mkdir(parents=True, exist_ok=True)
     source = ROOT / "data" / "photos"
-    folder = inputs.photos(build / "upright-100", 100, tagged=False, source=source)
+    folder = inputs.photos(build, 100, tagged=False, source=source)
     paths = 3 * sorted(Path(sys.argv[1] if len(sys.argv) > 1 else folder).glob("*.jpg"))
     tf, labels, shard = import_tensorflow(), LabelMap(("apple",)), build / "parts.tfrecord"
     count = len(paths)

@@ -32,7 +32,7 @@ class Tolerance(NamedTuple):
     AP50: float  # loss of AP50 where the photos are labelled
 
 
-EXACT = Tolerance(1e-4, 1e-4, 0.01, 0.02)  # a score on the very threshold may fall on either side, and few photos swing AP
+EXACT = Tolerance(1e-4, 1e-4, 0.01, 0.02)  # a score on the threshold may fall on either side; few photos swing AP
 HALF = Tolerance(1e-2, 1e-2, 0.05, 0.02)
 INT8 = Tolerance(None, None, 0.25, 0.05)
 

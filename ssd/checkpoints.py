@@ -5,34 +5,37 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from ssd.distribution import from_chief, is_chief
+from ssd.distribution import from_chief, is_chief, worker_count
 from ssd.evaluation import evaluate
 from ssd.history import Epoch, best_of, write_history
-from ssd.messages import told
-from ssd.pipeline import Example
+from ssd.messages import sparkline, told
+from ssd.pipeline import Example, batch_examples
 from ssd.run import Run
 from ssd.stages import Recipe
+from ssd.unfinished import Unfinished
 from ssdprep.record import Say, SsdprepError, Track
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A progress bar for each epoch."""
+    """A progress bar for each epoch, with the AP50 of those before."""
 
     def __init__(self, track: Track, epochs: int) -> None:
         super().__init__()
+        self.history: Sequence[Epoch] = ()
         self._track, self._epochs = track, epochs
         self._bar: Iterator[int] = iter(())
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw the bar."""
         steps = self.params["steps"]
-        self._bar = self._track(range(steps + 1), f"epoch {epoch + 1}/{self._epochs}", steps)
+        found = f"  AP50 {sparkline([line.val_AP50 for line in self.history])}" if self.history else ""
+        self._bar = self._track(range(steps + 1), f"epoch {epoch + 1}/{self._epochs}{found}", steps)
         next(self._bar)  # shown from now on: the first step takes its time, the graph is traced in it
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -45,43 +48,75 @@ class EpochBar(keras.callbacks.Callback):
             pass
 
 
+class StopAtNonFinite(keras.callbacks.Callback):
+    """Stop at a loss or a gradient that is no number, with the names of the photos of that step."""
+
+    def __init__(self, training: Sequence[Example], recipe: Recipe, seed: int, begun: int) -> None:
+        super().__init__()
+        self._training, self._recipe, self._seed, self._begun = training, recipe, seed, begun
+        self._epoch = begun
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Remember which."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Look at the means so far, which one such step is enough to spoil."""
+        for key, noun in (("loss", "loss"), ("gradient_norm", "gradient")):
+            if not math.isfinite(logs[key]):
+                step = (self._epoch - self._begun) * self.params["steps"] + batch
+                photos = batch_examples(
+                    self._training, step, batch=self._recipe.batch, seed=self._seed, balance=self._recipe.balance
+                )
+                raise SsdprepError(
+                    f"the {noun} became {logs[key]} in step {batch + 1} of epoch {self._epoch + 1}, "
+                    f"on {', '.join(dict.fromkeys(example.source for example in photos))}",
+                    "look at these photos' boxes (ssdprep audit); where they are sound, train anew with a lower --rate "
+                    "and --force",
+                )
+
+
 class KeepBest(keras.callbacks.Callback):
     """After each epoch: evaluate the averaged weights, write history.csv, save the run if it detects best so far.
 
     The measure is AP50 on the validation photos, not their loss, which a detector can lower while it unlearns to find
-    anything. Equal AP50: the higher AP wins.
+    anything. Equal AP50: the higher AP wins. What is needed to go on from here is written last (`ssd.unfinished`).
     """
 
     def __init__(
-        self, run: Run, validation: Sequence[Example], recipe: Recipe, out: Path, facts: dict[str, Any], say: Say
-    ):
+        self,
+        run: Run,
+        validation: Sequence[Example],
+        recipe: Recipe,
+        out: Path,
+        facts: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        say: Say,
+        history: Sequence[Epoch] = (),
+    ) -> None:
         super().__init__()
-        self.history: list[Epoch] = []
+        self.history = list(history)
         self.stage = ""
-        self._run, self._validation, self._recipe, self._out, self._facts, self._say = (
-            run, validation, recipe, out, facts, say,
-        )  # fmt: skip
-        self._begun = time.monotonic()
+        self._run, self._validation, self._recipe, self._say = run, validation, recipe, say
+        self._out, self._facts, self._identity = out, facts, identity
+        self._begun = time.monotonic() - (history[-1].seconds if history else 0.0)
         self._ends: list[float] = []  # when the epoch began, and when each of its steps ended
 
     @property
     def has_waited(self) -> bool:
         """Have as many epochs as the recipe's patience brought nothing better?"""
         patience = self._recipe.patience
-        return patience is not None and self.history[-1].epoch - best_of(self.history).epoch >= patience
+        if patience is None or not self.history:
+            return False
+        return self.history[-1].epoch - best_of(self.history).epoch >= patience
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock."""
         self._ends = [time.monotonic()]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop at a loss that is no number."""
+        """Look at the clock."""
         self._ends.append(time.monotonic())
-        if not math.isfinite(logs["loss"]):
-            raise SsdprepError(
-                f"the loss became {logs['loss']} in step {batch + 1} of epoch {len(self.history) + 1}",
-                "train with a lower --rate; `ssdprep audit` finds boxes that no network can learn",
-            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Evaluate, remember, tell."""
@@ -107,12 +142,19 @@ class KeepBest(keras.callbacks.Callback):
         if not is_chief(strategy):
             return
         write_history(self._out / "history.csv", self.history)
+        if worker_count(strategy) == 1:
+            self._state().save(self._out)
         left = (trained + time.monotonic() - trained_at) * (self._recipe.epochs - line.epoch)
         self._say(told(line, self._recipe.epochs, best_of(self.history) is line, left))
 
     def _scores(self) -> bytes:
         scores, _ = evaluate(self._run, self._validation)
         return json.dumps([scores.AP50, scores.AP]).encode()
+
+    def _state(self) -> Unfinished:
+        weights, slots = self._run.model.variables, self.model.optimizer.variables
+        arrays = (tuple(v.numpy() for v in variables) for variables in (weights, slots))
+        return Unfinished(self._identity, tuple(self.history), *arrays)
 
 
 def usual_seconds(ends: Sequence[float]) -> float:

@@ -28,6 +28,7 @@ class Learner(keras.Model):
         with detector.distribute_strategy.scope():
             self.class_loss = keras.metrics.Mean("class_loss")
             self.box_loss = keras.metrics.Mean("box_loss")
+            self.gradient_norm = keras.metrics.Mean("gradient_norm")  # before it is clipped
 
     def call(self, images: Any, training: bool = False) -> Any:
         """As the detector."""
@@ -50,7 +51,9 @@ class Learner(keras.Model):
             loss = self.compute_loss(y=targets, y_pred=self(images, training=True))
             scaled = self.optimizer.scale_loss(loss)
         self._loss_tracker.update_state(total(loss))
-        self.optimizer.apply(total(tape.gradient(scaled, self.trainable_variables)), self.trainable_variables)
+        gradients = total(tape.gradient(scaled, self.trainable_variables))
+        self.gradient_norm.update_state(tf.linalg.global_norm(gradients) * (loss / scaled))
+        self.optimizer.apply(gradients, self.trainable_variables)
         return self.get_metrics_result()
 
     def make_train_function(self, force: bool = False) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -61,3 +62,8 @@ def told(line: Epoch, epochs: int, better: bool, left: float) -> str:
 def clock(seconds: float) -> str:
     """m:ss."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def sparkline(shares: Sequence[float], width: int = 16) -> str:
+    """The last values in 0..1 as block characters, a blank where one is not defined."""
+    return "".join(" " if math.isnan(v) else "▁▂▃▄▅▆▇█"[min(7, int(v * 8))] for v in shares[-width:])

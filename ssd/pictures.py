@@ -72,9 +72,18 @@ def best_part(found: int, most: int) -> str:
 
 
 def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, threshold: float = 0.5) -> None:
-    """A contact sheet of photos, each twice: left its labels, right what the run finds, from ``threshold`` on."""
+    """`sheet_picture` as a JPEG."""
     from ssdprep.files import write_new
     from ssdprep.images import encode_jpeg
+
+    write_new(path, encode_jpeg(sheet_picture(run, examples, count=count, threshold=threshold), quality=90))
+
+
+def sheet_picture(run: Run, examples: Sequence[Example], *, count: int = 9, threshold: float = 0.5) -> np.ndarray:
+    """A contact sheet of photos, each twice: left its labels, right what the run finds, from ``threshold`` on.
+
+    uint8 (H, W, 3).
+    """
     from ssdprep.palette import palette
     from ssdprep.sheets import contact_sheet
 
@@ -86,7 +95,7 @@ def sheet(run: Run, examples: Sequence[Example], path: Path, *, count: int = 9, 
         found = found_panel(image, objects, scores, "", "found", colours=colours)
         tiles.append((panel(image, labelled(run, example), None, name, "labels", colours=colours), found))
     title = f"{run.config.name}: labels, and what it finds from score {threshold:g} on"
-    write_new(path, encode_jpeg(contact_sheet(tiles, title=title, row=360), quality=90))
+    return contact_sheet(tiles, title=title, row=360)
 
 
 def labelled(run: Run, example: Example) -> tuple[Object, ...]:

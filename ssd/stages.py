@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import keras
 
@@ -30,6 +31,10 @@ class Recipe:
     patience: int | None = None  # epochs without a better AP50 on val after which training ends; None: it never does
     balance: float = 0.0  # how strongly photos of rare classes are preferred, 0..1: `ssd.sampling.repeat_factors`
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {**asdict(self), "augmentation": self.augmentation._asdict()}
 
 
 def stages(recipe: Recipe, pretrained: Sequence[str]) -> list[tuple[str, int]]:

@@ -89,6 +89,9 @@ def train(
             help="mirrored: all GPUs of this machine; multiworker: those of all machines that TF_CONFIG names."
         ),
     ] = Strategy.NONE,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too: figures, labels and detections by epoch.")
+    ] = False,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
     json: Json = False,
@@ -99,13 +102,16 @@ def train(
 
     The photos of the test split are never looked at. Without a val split, an eighth of train is set aside.
 
-    The checkpoint that is kept is the one with the best AP50 on val.
+    The checkpoint that is kept is the one with the best AP50 on val. The same command goes on with a run that was cut.
     """
     from ssdprep.tensorflow import import_tensorflow
 
     if strategy is Strategy.MULTIWORKER:  # where a worker goes, TensorFlow tells it from C++ too
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import_tensorflow()
+    tensorflow = import_tensorflow()
+    if strategy is Strategy.NONE:  # devices wait for each other, which one thread cannot
+        # A map that feeds three layers gets three gradients; threads add them up as they come, never twice the same.
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     from dataclasses import replace
 
     from ssd.distribution import STRATEGIES, is_chief
@@ -122,7 +128,7 @@ def train(
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))
     report = train_folder(
         data, out, preset_name=preset, weights=weights, recipe=recipe, seed=seed, force=force,
-        strategy=devices, say=console.say, track=console.track,
+        tensorboard=tensorboard, strategy=devices, say=console.say, track=console.track,
     )  # fmt: skip
     console.show(report, train_report if is_chief(devices) else worker_report)
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import platform
 import zlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from ssd.checkpoints import EpochBar, KeepBest
+from ssd.checkpoints import EpochBar
 from ssd.data import Source, open_source, readable, train_and_val
-from ssd.detector import backbone_layers, load_imagenet, load_weights
-from ssd.distribution import Strategy, distributed, is_chief, losses_named, require_same, worker_count
+from ssd.detector import load_imagenet, load_weights
+from ssd.distribution import Strategy, is_chief, losses_named, require_same, worker_count
 from ssd.history import Epoch, best_of
-from ssd.learner import Learner
-from ssd.messages import HEADER, introduced, introduced_devices, left_out
-from ssd.pictures import curves, sheet
-from ssd.pipeline import Example, faults_named, training_batches
+from ssd.loop import train
+from ssd.messages import introduced, introduced_devices, left_out
+from ssd.pipeline import Example
 from ssd.presets import preset
 from ssd.run import Run
-from ssd.sampling import steps_per_epoch
-from ssd.stages import Recipe, freeze, optimizer, stages
+from ssd.stages import Recipe
+from ssd.unfinished import STATE
 from ssdprep import __version__
 from ssdprep.derived import merged
+from ssdprep.labels import LabelMap
 from ssdprep.record import Finding, Report, Say, SsdprepError, Track, untracked
 
 
@@ -71,6 +71,7 @@ def train_folder(
     recipe: Recipe | None = None,
     seed: int = 0,
     force: bool = False,
+    tensorboard: bool = False,
     strategy: Strategy | None = None,
     say: Say = lambda line: None,
     track: Track = untracked,
@@ -78,17 +79,25 @@ def train_folder(
     """Train a detector on a photo or TFRecord folder and leave a run folder.
 
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (the best epoch by AP50
-    on val), history.csv, curves.png and validation.jpg. ``strategy``: one of `ssd.distribution`; of several workers
-    only the chief says anything and writes. Raises `SsdprepError` where it cannot start.
+    on val), history.csv, curves.png and validation.jpg. A run that was cut goes on after its last whole epoch, and ends
+    as if it had not been cut; one of several workers begins anew. ``tensorboard``: an event file too, where one process
+    trains. ``strategy``: one of `ssd.distribution`; of several workers only the chief says anything and writes. Raises
+    `SsdprepError` where it cannot start.
     """
     recipe = recipe or Recipe()
     strategy = strategy or tf.distribute.get_strategy()
     if strategy is not tf.distribute.get_strategy():
         say(introduced_devices(strategy.num_replicas_in_sync, worker_count(strategy), is_chief(strategy)))
+    if tensorboard and worker_count(strategy) > 1:
+        raise SsdprepError(
+            "several workers write no event file", "leave out --tensorboard; history.csv has the figures"
+        )
     if not is_chief(strategy):
         say, track = (lambda line: None), untracked
     folder = out or Path("runs") / data.resolve().name
-    if (folder / "config.json").exists() and not force:
+    if force:
+        (folder / STATE).unlink(missing_ok=True)
+    elif (folder / "config.json").exists() and not (folder / STATE).exists():
         raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
     keras.utils.set_random_seed(seed)
     source = open_source(data, track=track)
@@ -106,24 +115,21 @@ def train_folder(
     findings = merged(source.findings, bad, also_bad)
     if missing := left_out(data, source.photos_left_out + len(bad) + len(also_bad), source.boxes_left_out, findings):
         say(missing)
-    say(f"\n{HEADER}")
     facts = {
         "data": str(data),
         "weights": weights,
         "seed": seed,
-        "recipe": {**asdict(recipe), "augmentation": recipe.augmentation._asdict()},
+        "recipe": recipe.to_dict(),
         "photos": {"train": len(training), "val": len(validation)},
+        "boxes": {"train": boxes_by_class(training, source.labels), "val": boxes_by_class(validation, source.labels)},
         "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
                      "python": platform.python_version()},
         "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
     }  # fmt: skip
     history = train(
         run, training, validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts, say=say,
-        callbacks=[EpochBar(track, recipe.epochs)],
+        callbacks=[EpochBar(track, recipe.epochs)], tensorboard=tensorboard,
     )  # fmt: skip
-    if is_chief(strategy):
-        curves(history, folder / "curves.png")
-        sheet(Run.load(folder), validation, folder / "validation.jpg")
     return Trained(
         folder,
         data,
@@ -133,6 +139,12 @@ def train_folder(
         tuple(history),
         findings,
     )
+
+
+def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, int]:
+    """How many boxes each class has, classes without any among them."""
+    counts = Counter(class_id for example in examples for class_id in example.ids.tolist())
+    return {name: counts[number] for number, name in enumerate(labels.names, start=1)}
 
 
 def _require_boxes(source: Source, **parts: Sequence[Example]) -> None:
@@ -158,59 +170,3 @@ def start_from(run: Run, weights: str) -> tuple[str, ...]:
     if weights == "imagenet":
         return load_imagenet(run.model, run.config)
     return load_weights(run.model, Path(weights))
-
-
-def train(
-    run: Run,
-    training: Sequence[Example],
-    validation: Sequence[Example],
-    recipe: Recipe,
-    out: Path,
-    *,
-    seed: int,
-    pretrained: Sequence[str] = (),
-    facts: dict[str, Any] | None = None,
-    say: Say = lambda line: None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> list[Epoch]:
-    """Freeze what is pretrained and train the rest; free it and train all; keep the weights that detect best.
-
-    ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
-    the highest AP50 on ``validation`` and history.csv. Raises `SsdprepError` when the loss stops being a number.
-    """
-    pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
-    strategy = run.model.distribute_strategy
-    keep = KeepBest(run, validation, recipe, out, facts or {}, say)
-    steps = steps_per_epoch(len(training), recipe.batch)
-    begun = 0
-    for number, (stage, epochs) in enumerate(stages(recipe, pretrained)):
-        freeze(run.model, stage, pretrained, recipe)
-        learner = Learner(run.model)
-        with strategy.scope():
-            learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
-            learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is then traced twice
-        batches = partial(
-            training_batches,
-            training,
-            run.config,
-            run.anchors,
-            batch=recipe.batch,
-            seed=seed + 1_000_003 * number,
-            how=recipe.augmentation,
-            balance=recipe.balance,
-        )
-        keep.stage = stage
-        with faults_named():
-            learner.fit(
-                distributed(strategy, recipe.batch, batches),
-                steps_per_epoch=steps,
-                initial_epoch=begun,
-                epochs=begun + epochs,
-                callbacks=[*callbacks, keep],  # bars close before the epoch is told
-                verbose=0,
-                shuffle=False,  # the stream is shuffled already
-            )
-        if keep.has_waited:
-            break
-        begun += epochs
-    return keep.history

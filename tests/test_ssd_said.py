@@ -13,7 +13,7 @@ from ssd.checkpoints import usual_seconds
 from ssd.data import open_source
 from ssd.drawings import RECORD, clear, earlier, write_drawing
 from ssd.history import Epoch
-from ssd.messages import HEADER, introduced, left_out, listed, told
+from ssd.messages import HEADER, introduced, left_out, listed, sparkline, told
 from ssd.pictures import MOST, curves_figure, found_panel
 from ssdprep.labels import LabelMap, write_label_map
 from ssdprep.record import Box, Finding, Object, Severity, SsdprepError
@@ -63,6 +63,11 @@ def test_a_row_stands_below_its_header():
     row = told(epochs(3)[1], 40, True, 125.0)
     assert len(row) == len(HEADER) <= 80
     assert row.endswith("  2:05")
+
+
+def test_a_curve_fits_a_line():
+    assert sparkline([0.0, 0.5, float("nan"), 1.0]) == "▁▅ █"
+    assert len(sparkline([0.1] * 300)) == 16
 
 
 def test_the_first_step_is_left_out_of_the_estimate():

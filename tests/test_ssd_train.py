@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run
+from conftest import REPOSITORY, run
 
+from ssd.unfinished import Unfinished
 from ssdprep.draw import draw_boxes
 from ssdprep.images import read_upright
 from ssdprep.record import Box, Object
@@ -55,6 +62,9 @@ def test_training_leaves_a_run(trained):
     assert [int(line["epoch"]) for line in history] == [1, 2]
     assert all(np.isfinite(float(line["loss"])) for line in history)
     assert answer["photos"]["train"] + answer["photos"]["val"] < 20  # the test split was left alone
+    stored = json.loads((trained / "config.json").read_text())
+    assert set(stored["boxes"]["train"]) == set(stored["classes"])
+    assert sum(stored["boxes"]["val"].values()) > 0
     assert {"model.keras", "config.json", "history.csv", "curves.png", "validation.jpg"} <= {
         p.name for p in trained.iterdir()
     }
@@ -66,11 +76,54 @@ def test_what_is_left_out_is_said_before_training(trained):
     assert "2/2" in after
 
 
-def test_the_same_seed_trains_the_same(photos, trained, tmp_path):
-    again = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", tmp_path / "again")
-    assert again.code == 0, again.err
-    losses = [[line["loss"] for line in history_of(folder)] for folder in (trained, tmp_path / "again")]
-    assert np.allclose(*np.array(losses, float), rtol=1e-4)
+def killed_after(epochs: int, photos: Path, folder: Path) -> str:
+    """Train, and kill -9 in the epoch after that one; what was said until then."""
+    with (folder.parent / f"{folder.name}.said").open("w+") as said:
+        words = ["ssd.train", photos, "--epochs", "9", *SIDE, "--out", folder]
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        process = subprocess.Popen([sys.executable, "-m", *map(str, words)], env=env, stdout=said, stderr=said)
+        while not (state := Unfinished.load(folder)) or len(state.history) < epochs:
+            assert process.poll() is None, said.seek(0) or said.read()
+            time.sleep(0.02)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        said.seek(0)
+        return said.read()
+
+
+@pytest.fixture(scope="module")
+def cut(photos) -> Path:
+    """A run that was killed in its second epoch."""
+    folder = photos.with_name("cut")
+    killed_after(1, photos, folder)
+    return folder
+
+
+def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos, cut):
+    before = {p.name: p.read_bytes() for p in cut.iterdir()}
+    done = run("ssd.train", photos, "--epochs", "3", *SIDE, "--rate", "0.002", "--out", cut)
+    assert done.code == 2
+    assert "recipe epochs was 9, is 3; recipe rate was 0.001, is 0.002" in " ".join(done.err.split())
+    assert "--force" in done.err
+    assert {p.name: p.read_bytes() for p in cut.iterdir()} == before
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path):
+    """Weights, moments, averages and history, bit for bit; which also says that the same seed trains the same."""
+    killed_after(2, photos, tmp_path / "undisturbed")
+    assert "going on after epoch 1 of 9" in killed_after(2, photos, cut)
+    a, b = (Unfinished.load(folder) for folder in (tmp_path / "undisturbed", cut))
+    assert len(a.slots) > len(a.weights) > 100
+    for one, other in ((a.weights, b.weights), (a.slots, b.slots)):
+        assert all(x.tobytes() == y.tobytes() for x, y in zip(one, other, strict=True))
+    timed = {"images_per_second": 0.0, "seconds": 0.0}
+    assert [replace(line, **timed) for line in a.history] == [replace(line, **timed) for line in b.history]
+
+
+def test_a_finished_run_is_not_overwritten(photos, trained):
+    done = run("ssd.train", photos, "--epochs", "2", *SIDE, "--out", trained)
+    assert done.code == 2
+    assert "already holds a run" in done.err
 
 
 def test_evaluation_equals_pycocotools(photos, trained):

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.core.util import event_pb2
 
 from ssd.data import Source, train_and_val
 from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
 from ssd.history import Epoch, best_of
 from ssd.learner import OPTIMIZERS, AveragedAdam, WarmCosine
-from ssd.pipeline import Example
+from ssd.pipeline import Example, batch_examples
 from ssd.presets import preset
 from ssd.run import Run
 from ssd.stages import Recipe, freeze, optimizer
 from ssd.trainer import train
+from ssd.unfinished import STATE
 from ssdprep.images import encode_jpeg
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError
@@ -194,33 +198,101 @@ def test_the_best_epoch_detects_best_whatever_its_loss():
     assert best_of([epoch(1, math.nan), epoch(2, math.nan)]).epoch == 1
 
 
-def test_a_run_survives_and_says_what_it_is(tmp_path):
-    """Train an epoch on drawn squares: finite loss, a run that loads and detects the same, also without objects."""
+@pytest.fixture
+def squares(tmp_path) -> list[Example]:
+    """Six photos of a red or yellow square, the first without a label."""
     for i in range(6):
         picture = np.zeros((64, 64, 3), np.uint8)
         picture[13:51, 13:45] = (255, 255 * (i % 2), 0)
         (tmp_path / f"{i}.jpg").write_bytes(encode_jpeg(picture))
-    examples = [example(f"{i}.jpg", *([1 + i % 2] if i else []), folder=tmp_path) for i in range(6)]
+    return [example(f"{i}.jpg", *([1 + i % 2] if i else []), folder=tmp_path) for i in range(6)]
+
+
+def event_values(folder: Path) -> dict:
+    """The tensors of an event file by name: a TFRecord of Event messages."""
+    (path,) = folder.iterdir()
+    events = map(event_pb2.Event.FromString, tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    return {value.tag: value.tensor for event in events for value in event.summary.value}
+
+
+def test_a_run_survives_and_says_what_it_is(squares, tmp_path):
+    """Train an epoch on drawn squares: finite loss, a run that loads and detects the same, also without objects."""
     run = Run.new(SMALL, LabelMap(("red", "yellow")))
-    history = train(run, examples, examples, Recipe(epochs=1, batch=2), tmp_path / "run", seed=0)
+    history = train(run, squares, squares, Recipe(epochs=1, batch=2), tmp_path / "run", seed=0, tensorboard=True)
     assert math.isfinite(history[0].loss)
+    shown = event_values(tmp_path / "run" / "tensorboard")
+    assert float(tf.make_ndarray(shown["loss"])) == pytest.approx(history[0].loss)
+    assert {"val_AP50", "val_AP", "learning_rate", "gradient_norm"} <= set(shown)
+    width, height, png = tf.make_ndarray(shown["labels and detections"])
+    assert tf.io.decode_png(png).shape == (int(height), int(width), 3)
     loaded = Run.load(tmp_path / "run")
     assert (loaded.config, loaded.labels.names) == (SMALL, ("red", "yellow"))
-    twice = [[*Run.load(tmp_path / "run").detect(examples)] for _ in range(2)]
+    twice = [[*Run.load(tmp_path / "run").detect(squares)] for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(*twice, strict=True))
-    for rows, e in zip(loaded.detect(examples), examples, strict=True):
+    for rows, e in zip(loaded.detect(squares), squares, strict=True):
         assert ((rows[:, 2:] >= 0) & (rows[:, 2:] <= 64)).all()
         assert (np.diff(rows[:, 1]) <= 0).all()
         assert e.size == (64, 64)
 
 
-def test_patience_ends_what_does_not_improve(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(encode_jpeg(np.zeros((64, 64, 3), np.uint8)))
-    examples = [example("a.jpg", 1, folder=tmp_path)] * 2
-    run = Run.new(SMALL, LabelMap(("red",)))
-    recipe = Recipe(epochs=9, batch=2, rate=1e-9, patience=2)  # with such a rate nothing gets better
-    history = train(run, examples, examples, recipe, tmp_path / "run", seed=0)
-    assert len(history) == best_of(history).epoch + 2 < 9
+class Spoil(keras.callbacks.Callback):
+    """Makes a weight infinite before the second step of the second epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if (self._epoch, batch) == (1, 1):
+            layer = self.model.detector.get_layer("classes_1_conv")
+            layer.set_weights([np.full_like(w, np.inf) for w in layer.get_weights()])
+
+
+def test_a_step_without_a_number_names_its_photos(squares, tmp_path):
+    run = Run.new(SMALL, LabelMap(("red", "yellow")))
+    with pytest.raises(SsdprepError) as caught:
+        train(run, squares, squares, Recipe(epochs=3, batch=2), tmp_path / "run", seed=0, callbacks=[Spoil()])
+    shown = {e.source for e in batch_examples(squares, 4, batch=2, seed=0)}
+    assert "in step 2 of epoch 2" in caught.value.message
+    assert {e.source for e in squares if e.source in caught.value.message} == shown
+    assert "--rate" in caught.value.remedy
+
+
+class CutError(Exception):
+    """What ends a run before its end."""
+
+
+class CutIn(keras.callbacks.Callback):
+    """Ends a run in the first step of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch == self._epoch:
+            raise CutError
+
+
+def test_a_run_cut_between_stages_and_within_one_goes_on(squares, tmp_path):
+    """Cut where the backbone is freed and again after; the test of the command compares bit by bit."""
+    recipe = Recipe(epochs=4, frozen_epochs=2, batch=2)
+    pretrained = sorted(backbone_layers(build_detector(SMALL, 2)))
+    ends = []
+    for cuts in ([], [2, 3]):
+        out = tmp_path / f"{len(cuts)} cuts"
+        for cut in (*cuts, 99):
+            keras.utils.set_random_seed(0)
+            run = Run.new(SMALL, LabelMap(("red", "yellow")))
+            with nullcontext() if cut == 99 else pytest.raises(CutError):
+                history = train(run, squares, squares, recipe, out, seed=0, pretrained=pretrained,
+                                callbacks=[CutIn(cut)])  # fmt: skip
+        assert [line.stage for line in history] == ["heads", "heads", "all", "all"]
+        assert not (out / STATE).exists()
+        ends.append((np.array([line.loss for line in history]), run.model.get_weights()))
+    (losses, weights), (cut_losses, cut_weights) = ends
+    np.testing.assert_allclose(cut_losses, losses, rtol=1e-4)
+    for a, b in zip(weights, cut_weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
 
 
 def test_a_broken_run_is_named(tmp_path):

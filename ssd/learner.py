@@ -52,7 +52,7 @@ class Learner(keras.Model):
             scaled = self.optimizer.scale_loss(loss)
         self._loss_tracker.update_state(total(loss))
         gradients = total(tape.gradient(scaled, self.trainable_variables))
-        self.gradient_norm.update_state(tf.linalg.global_norm(gradients) * (loss / scaled))
+        self.gradient_norm.update_state(tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0))
         self.optimizer.apply(gradients, self.trainable_variables)
         return self.get_metrics_result()
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd.examples import Example
+from ssd.examples import Example, evenly
 from ssd.pipeline import decode, to_input
 from ssdprep.record import Finding, Severity, Track, untracked
 from ssdprep.wording import quoted
@@ -74,10 +74,10 @@ class BoxEvidence:
 def box_evidence(examples: Sequence[Example], *, track: Track = untracked) -> BoxEvidence | None:
     """What the photos say about the boxes on them; None where there are fewer than 12 photos with boxes."""
     labelled = [example for example in examples if len(example.ids)]
-    chosen = labelled[:: max(1, len(labelled) // PHOTOS)][:PHOTOS]
+    chosen = evenly(labelled, PHOTOS)
     if len(chosen) < FEWEST:
         return None
-    boxes = [example.boxes[:: max(1, len(example.boxes) // BOXES)][:BOXES].astype(np.float64) for example in chosen]
+    boxes = [evenly(example.boxes, BOXES).astype(np.float64) for example in chosen]
     unit = float(np.median(np.concatenate(boxes)[:, 2:] - np.concatenate(boxes)[:, :2]))
     seen = track(zip(chosen, boxes, strict=True), "Looking at boxes", len(chosen))
     scores = np.array([_scores(example, few, unit) for example, few in seen])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ssd.tables import figure
 from ssdprep.console import Next
+from ssdprep.record import Severity
 from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def checkup_report(report: Checkup) -> Iterator[RenderableType | Next]:
     if report.memorised:
         yield _heading("eight photos by heart")
         yield from (_said(name, text, is_well) for name, text, is_well in _memory(report))
-    if not any(finding.code.startswith("DOC") for finding in report.findings):
+    if not any(f.code.startswith("DOC") or f.severity is Severity.ERROR for f in report.findings):
         yield Text("\nnothing stands in the way", style="bold green")
     preset, weights = quoted(Path(report.preset_name)), quoted(Path(report.weights))
     yield Next(f"python -m ssd.train {quoted(report.data)} --preset {preset} --weights {weights}")

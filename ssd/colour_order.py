@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.examples import Example
+from ssd.examples import Example, evenly
 from ssd.pipeline import evaluation_batches
 from ssdprep.record import Finding, Severity
 
@@ -63,7 +63,7 @@ def colour_orders(
 
     found = []
     for part, examples in parts.items():
-        some = examples[:: max(1, len(examples) // PHOTOS)][:PHOTOS]
+        some = evenly(examples, PHOTOS)
         gains = [
             oddness(pictures[..., ::-1]) - oddness(pictures)
             for pictures in evaluation_batches(some, model.input.shape[1:3], batch=16)

@@ -21,7 +21,11 @@ def evaluate(
     ] = Path("data"),
     split: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="train, val, test or all.", show_default="test where there is one, else all"),
+        typer.Option(
+            metavar="NAME",
+            help="train, val, test or all. val: what the run set aside, where its own data has no such split.",
+            show_default="test where there is one, else val of its own data, else all",
+        ),
     ] = None,
     html: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ssd.data import open_source, readable
+from ssd.data import Source, open_source, readable, train_and_val
 from ssd.diagnosis import Diagnosis, diagnose, truth_of
 from ssd.evaluation_findings import findings_of
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
-from ssd.run import Run
+from ssd.run import CONFIG, Run
 from ssdprep.derived import merged
 from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
 
@@ -101,8 +102,9 @@ class Evaluation(Report):
 def evaluate_folder(
     run: Path, data: Path, split: str | None = None, *, html: Path | None = None, track: Track = untracked
 ) -> Evaluation:
-    """Score the detector in a run folder on a data set; ``split`` None: test where there is one, else all of it.
+    """Score the detector in a run folder on a data set.
 
+    ``split`` None: test where there is one, else what the run set aside of its own data, else all of it.
     html: where to write it all as one page with charts and the worst photos. Raises `SsdprepError` where there is no
     run, no data, no such split, no box in it, a class that the detector does not know, or ``html`` is no place for it.
     """
@@ -112,8 +114,8 @@ def evaluate_folder(
         check_place(html, GENERATOR)
     detector = Run.load(run)
     source = open_source(data, detector.labels, track=track)
-    name = split or ("test" if "test" in source.splits else "all")
-    examples, bad = readable(source.split(name), track=track)
+    name, examples = _part(run, source, split)
+    examples, bad = readable(examples, track=track)
     if not any(len(example.ids) for example in examples):
         raise SsdprepError(
             f"{data}, split {name}: no photo has a box, so nothing can be measured",
@@ -127,6 +129,16 @@ def evaluate_folder(
     if html is not None:
         write_page(report, examples, html, track=track)
     return report
+
+
+def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
+    """The split that is meant, and its photos; "val" is what the run set aside where its own data has no such split."""
+    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    is_its_own = "data" in recorded and Path(recorded["data"]).resolve() == source.path.resolve()
+    name = split or ("test" if "test" in source.splits else "val" if is_its_own else "all")
+    if name == "val" and is_its_own and not source.splits.get("val"):
+        return name, train_and_val(source, int(recorded["seed"]))[1]
+    return name, source.split(name)
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:

@@ -54,9 +54,8 @@ def boxes_in_training(run: Path, labels: LabelMap) -> Mapping[str, int] | None:
     None where neither can be had.
     """
     recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
-    counts = recorded.get("boxes")
-    if isinstance(counts, Mapping) and all(isinstance(count, int) for count in counts.values()):
-        return counts
+    if "boxes" in recorded:  # earlier runs do not tell
+        return recorded["boxes"]["train"]
     data = recorded.get("data")
     if not isinstance(data, str) or not Path(data).is_dir():
         return None

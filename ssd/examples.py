@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,7 @@ from ssdprep.labels import LabelMap
 from ssdprep.record import Record, SsdprepError
 from ssdprep.walk import folded
 
+T = TypeVar("T")
 AGAIN = "write it again with ssdprep tfrecord"
 
 
@@ -54,6 +55,11 @@ def example_of(record: Record, labels: LabelMap) -> Example:
         ids=np.array([labels.id_of(thing.name) for thing in record.objects], np.int32),
         difficult=np.array([thing.difficult for thing in record.objects], bool),
     )
+
+
+def evenly(items: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of them, from all over the sequence."""
+    return items[:: max(1, -(-len(items) // most))]
 
 
 def chosen(examples: Sequence[Example], indices: Sequence[int]) -> Sequence[Example]:

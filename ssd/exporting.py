@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from ssd.data import open_source, readable, train_and_val
+from ssd.examples import Example, evenly
 from ssd.exports import check, frozen, onnx, savedmodel, tflite
 from ssd.exports.about import about
 from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
@@ -27,7 +28,7 @@ from ssd.exports.graph import exported
 from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, script
 from ssd.exports.suppression import suppressed
 from ssd.limits import Limits
-from ssd.pipeline import Example, evaluation_batches
+from ssd.pipeline import evaluation_batches
 from ssd.run import CONFIG, Run
 from ssd.sources import sources_in
 from ssdprep.files import write_new
@@ -129,8 +130,9 @@ def export_run(
     out = out or run / "exports"
     variant = (f"-{way.kind}" if way.kind else "") + ("-nms" if nms else "")
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
-    if path.exists() and not force:
-        raise SsdprepError(f"{path} is there already", "choose another --out, or replace it with --force")
+    beside_it = way.nms_script if nms else way.script
+    if not force:
+        _require_free(path, beside_it)
     photos = _photos(run, detector, data, track)
     if way.kind == "int8" and not photos.calibration:
         raise SsdprepError(
@@ -147,7 +149,7 @@ def export_run(
         _write(way, model, written, described, _pictures(photos.calibration, detector))
         agreements = _checked(way, written, detector, photos)
         size = sum(f.stat().st_size for f in written.rglob("*")) if written.is_dir() else written.stat().st_size
-        files = _put(written, path, described, way.nms_script if nms else way.script)
+        files = _put(written, path, described, beside_it)
     return Export(files, format, size, photos.source, agreements, photos.findings)
 
 
@@ -181,7 +183,7 @@ def _unlabelled(photo: Path) -> Example:
 
 def _some(examples: Sequence[Example]) -> tuple[Example, ...]:
     """At most `MOST` of them, from all over the set."""
-    return tuple(examples[:: max(1, -(-len(examples) // MOST))])
+    return tuple(evenly(examples, MOST))
 
 
 def _pictures(examples: Sequence[Example], detector: Run) -> np.ndarray:
@@ -226,6 +228,16 @@ def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Ag
     return agreements
 
 
+def _require_free(path: Path, beside_it: str) -> None:
+    """`SsdprepError` where an export would replace anything but its own script as it came."""
+    taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
+    place = path.with_name(beside_it)
+    if beside_it and place.exists() and place.read_bytes() != script(beside_it).encode():
+        taken.append(place)
+    if taken:
+        raise SsdprepError(f"{taken[0]} is there already", "choose another --out, or replace it with --force")
+
+
 def _put(written: Path, path: Path, about: dict[str, Any], beside_it: str) -> tuple[Path, ...]:
     """The export, its description and its script in their places, the export last."""
     beside = path.with_name(path.name + ".json")
@@ -235,8 +247,14 @@ def _put(written: Path, path: Path, about: dict[str, Any], beside_it: str) -> tu
         files.append(path.with_name(beside_it))
         write_new(files[-1], script(beside_it).encode())
     if written.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(written, path)
+        whole, old = (path.with_name(f".{state}-{path.name}") for state in ("partial", "replaced"))
+        for left in (whole, old):  # by a run that was cut
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(written, whole)
+        if path.exists():
+            path.rename(old)
+        whole.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
     else:
         write_new(path, written.read_bytes())
     return tuple(files)

@@ -29,7 +29,6 @@ from ssdprep.wording import counted, quoted
 LOSS_AT_START, NEVER_DRAWN, FEW_POSITIVES = "DOC009", "DOC010", "DOC011"
 
 STEPS, BATCH = 8, 16
-NEGATIVES = 3  # for each positive, as `ssd.loss` mines them
 TOO_HIGH = 10.0  # times what a detector loses that says nothing
 FEWEST = 1.5  # positives an object, below which it is learnt from little more than its own best anchor
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ssd.augmentation import sample
 from ssd.config import Config
 from ssd.detector import backbone_layers
-from ssd.examples import Example
+from ssd.examples import Example, evenly
 from ssd.heads import scaled
 from ssd.pipeline import decode
 from ssdprep.record import Finding, Severity, Track, untracked
@@ -158,7 +158,7 @@ def _describer(model: keras.Model, config: Config) -> Any:
 def _crops(describe: Any, parts: Mapping[str, Sequence[Example]], track: Track) -> _Crops | None:
     """The boxes of all parts, evenly thinned out, described."""
     rows = [(part, e, i) for part, examples in parts.items() for e in examples for i in range(len(e.ids))]
-    rows = rows[:: max(1, -(-len(rows) // BOXES))]
+    rows = evenly(rows, BOXES)
     if len(rows) <= NEIGHBOURS:
         return None
     pictures = []

@@ -62,12 +62,18 @@ def _of_evaluation(path: Path, labels: LabelMap) -> dict[str, float]:
     """From which score on an evaluation shows each class that the detector knows."""
     try:
         per_class = json.loads(path.read_text(encoding="utf-8"))["per_class"]
-        return {name: float(per_class[name]["shown_from"]) for name in labels.names if name in per_class}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SsdprepError(
-            f"--threshold {path} is no evaluation that can be read: {type(error).__name__}",
-            f"write one: python -m ssd.evaluate RUN DATA --split val --json > {path}",
-        ) from error
+        found = {name: float(per_class[name]["shown_from"]) for name in labels.names if name in per_class}
+        if not found:
+            raise ValueError("it knows none of this detector's classes")
+        return found
+    except FileNotFoundError:
+        fault = "does not exist"
+    except (OSError, ValueError, KeyError, TypeError):
+        fault = "is no evaluation of this detector's classes"
+    free = "best.json" if path.exists() else path  # never lead a shell's > over a file that is there
+    raise SsdprepError(
+        f"--threshold {path} {fault}", f"write one: python -m ssd.evaluate RUN DATA --split val --json > {free}"
+    )
 
 
 def _score(word: str, number: str) -> float:

@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd.pipeline import Example, decode
+from ssd.examples import Example, evenly
+from ssd.pipeline import decode
 from ssd.run import Run
 from ssdprep.record import Box, Object
 
@@ -87,7 +88,7 @@ def sheet_picture(run: Run, examples: Sequence[Example], *, count: int = 9, thre
     from ssdprep.palette import palette
     from ssdprep.sheets import contact_sheet
 
-    chosen = examples[:: max(1, len(examples) // count)][:count]
+    chosen = evenly(examples, count)
     tiles, colours = [], palette(run.labels.names)
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
         image, name = decode(example.encoded()).numpy(), Path(example.source).name

@@ -87,7 +87,8 @@ def predict_photos(
     words = [str(threshold)] if isinstance(threshold, float | int) else threshold
     limits = Limits.parse(words, detector.labels)
     sources = sources_in(photos)
-    if out.resolve() in {source.path.resolve().parent for source in sources}:
+    folders = {path.resolve() for path in photos if path.is_dir()}
+    if out.resolve() in {source.path.resolve().parent for source in sources} or folders & {*out.resolve().parents}:
         raise SsdprepError(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )

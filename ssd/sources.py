@@ -69,7 +69,7 @@ def sources_in(paths: Sequence[Path]) -> list[Source]:
         )
     if not found:
         raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", remedy)
-    return found
+    return list({source.path.resolve(): source for source in reversed(found)}.values())[::-1]  # each once
 
 
 def pictures(

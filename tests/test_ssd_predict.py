@@ -147,6 +147,21 @@ def test_what_is_no_limit_is_told(word, said):
         Limits.parse([word], LabelMap(NAMES))
 
 
+def test_no_cure_leads_over_a_file_that_is_there(detector, tmp_path):
+    with pytest.raises(SsdprepError, match=r"> best\.json"):
+        Limits.parse([str(detector / "config.json")], LabelMap(NAMES))
+    with pytest.raises(SsdprepError, match=r"does not exist.*> .*new\.json"):
+        Limits.parse([str(tmp_path / "new.json")], LabelMap(NAMES))
+
+
+def test_each_photo_is_looked_at_once_and_drawings_never_lie_among_them(detector, folder, tmp_path):
+    one = photo(tmp_path / "photos" / "a.jpg")
+    told = predict_photos(detector, [one, one.parent, one], tmp_path / "out", draw=False)
+    assert [found.image for found in told.photos] == [one]
+    with pytest.raises(SsdprepError, match="among the photos"):
+        predict_photos(detector, [folder], folder / "new" / "below")
+
+
 def test_an_evaluation_tells_the_best_score_of_each_class(tmp_path):
     told = tmp_path / "evaluation.json"
     told.write_text(json.dumps({"per_class": {"ace": {"shown_from": 0.35}, "two words": {"shown_from": 0.6}}}))

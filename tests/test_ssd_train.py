@@ -126,6 +126,20 @@ def test_a_finished_run_is_not_overwritten(photos, trained):
     assert "already holds a run" in done.err
 
 
+def test_a_run_is_not_judged_by_what_it_learnt_from(photos, trained, tmp_path):
+    """Its own data, not split: what it set aside by itself is the exam."""
+    data, own = tmp_path / "set", tmp_path / "run"
+    shutil.copytree(photos, data, ignore=shutil.ignore_patterns("ImageSets"))
+    shutil.copytree(trained, own)
+    stored = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps({**stored, "data": str(data)}))
+    for words in ((), ("--split", "val")):
+        told = run("ssd.evaluate", own, data, *words, "--json").json
+        assert told["data"].endswith("split val")
+        assert 0 < told["images"] <= len(list(data.glob("*.xml"))) / 4
+    assert run("ssd.evaluate", own, data, "--split", "all", "--json").json["images"] == 20
+
+
 def test_evaluation_equals_pycocotools(photos, trained):
     """The figures of the command, and pycocotools fed with the same run's detections."""
     pytest.importorskip("pycocotools")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd.errors import KINDS, Kind
-from ssd.pipeline import Example, decode
+from ssd.examples import Example, evenly
+from ssd.pipeline import decode
 from ssdprep.page.markup import Html, join, tag
 from ssdprep.page.pictures import Picture, drawn
 from ssdprep.page.sections import image
@@ -58,7 +59,7 @@ class Gallery:
     def of_findings(self, findings: Sequence[Finding]) -> list[Picture]:
         """A few photos that findings name, with their labels."""
         places = [self._place[str(f.path)] for f in findings if str(f.path) in self._place]
-        chosen = dict.fromkeys(places[:: max(1, -(-len(places) // _EACH))])
+        chosen = dict.fromkeys(evenly(places, _EACH))
         return [self._labels(place, _SHOT, Path(self._examples[place].source).name) for place in chosen]
 
     def _article(self, photo: PhotoErrors) -> Html:

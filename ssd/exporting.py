@@ -231,9 +231,8 @@ def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Ag
 def _require_free(path: Path, beside_it: str) -> None:
     """`SsdprepError` where an export would replace anything but its own script as it came."""
     taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
-    place = path.with_name(beside_it)
-    if beside_it and place.exists() and place.read_bytes() != script(beside_it).encode():
-        taken.append(place)
+    if beside_it and (place := path.with_name(beside_it)).exists():
+        taken += [place] if place.read_bytes() != script(beside_it).encode() else []
     if taken:
         raise SsdprepError(f"{taken[0]} is there already", "choose another --out, or replace it with --force")
 

@@ -46,7 +46,7 @@ class Learner(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """As Keras has it, but gradients of all replicas are summed before they are clipped."""
-        images, targets = data
+        images, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             loss = self.compute_loss(y=targets, y_pred=self(images, training=True))
             scaled = self.optimizer.scale_loss(loss)

@@ -189,7 +189,7 @@ def test_a_class_without_a_box_in_training(hand, examples, tmp_path):
     found = [rows[rows[:, 0] != 2] for rows in hand.detect(examples)]
     judged = diagnose(examples, found, hand.labels.names).judged
     for boxes, code in (({"red": 9, "blue": 9}, "EVAL003"), ({"red": 9, "blue": 9, "green": 7}, "EVAL002")):
-        (tmp_path / "config.json").write_text(json.dumps({"boxes": boxes}))
+        (tmp_path / "config.json").write_text(json.dumps({"boxes": {"train": boxes}}))
         (finding,) = findings_of(hand, tmp_path, Path("set"), examples, found, judged)[:1]
         assert finding.code == code
         assert ("it had 7 boxes to learn from" in finding.message) == (code == "EVAL002")

@@ -327,7 +327,7 @@ def test_predictions_hold_one_runs_drawings_and_no_more_boxes_than_asked(photos,
     ("module", "said"),
     [
         ("ssd.train", "[default: runs/NAME-OF-DATA]"),
-        ("ssd.evaluate", "[default: (test where there is one, else all)]"),
+        ("ssd.evaluate", "[default: (test where there is one, else val of its own data, else all)]"),
         ("ssd.predict", "[default: predictions]"),
     ],
 )

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +17,7 @@ from ssdprep.formats.voc import NO_SIZE
 from ssdprep.journal import BACKUPS, STATE
 from ssdprep.metadata import effective
 from ssdprep.orient import Advice, Decision, Frame, Turn, Verdict, judge, next_command, undecided
-from ssdprep.parallel import in_threads
+from ssdprep.parallel import in_order, shares
 from ssdprep.record import Dataset, Finding, Record, Report, Severity, Size, Track, untracked
 from ssdprep.recovery import foresee
 from ssdprep.scan import SECOND, scan_folder
@@ -30,7 +29,6 @@ Fault = tuple[str, Path]  # code and place of a finding
 
 BACKUP_HAS_PLACE = "ORI005"
 
-_AHEAD = 8  # photos that are turned, or wait to be put away
 _UNKNOWN = Decision(Verdict.UNRESOLVED, "no annotation or photo that can be read", Size(0, 0))
 
 
@@ -104,8 +102,8 @@ def fix_exif(
 
     frame: of the boxes where the file itself cannot tell; never overrules a file that can. images: ``keep`` leaves the
     photos alone and moves only boxes, for readers that apply the tag. turned: which way photos without a tag were
-    turned after they were labelled. strip_gps: remove the place from EXIF and XMP of all photos. jobs: threads
-    for the turning; 0: one for each core.
+    turned after they were labelled. strip_gps: remove the place from EXIF and XMP of all photos. jobs: worker
+    processes; 0: one for each core where that is worth their start.
 
     All changes are one transaction: a second run changes nothing, `ssdprep.undo` brings back every byte. Files that
     cannot be decided, or not be turned, stay as they are, and a finding says why. ``ValueError`` for an unknown choice.
@@ -128,8 +126,9 @@ def fix_exif(
             Task(Record(photo, None), _UNKNOWN, rewrite=False, strip_gps=True) for photo in _strays(dataset, strip_gps)
         ]
         work = [*(task for task in tasks if task.is_needed), *strays]
-        turning = in_threads((partial(bring_upright, task) for task in work), ahead=_AHEAD, jobs=jobs)
-        made = track(turning, "Making upright", len(work))
+        # By processes: the library that turns without loss lets no thread run beside it.
+        by = shares((task.record.path for task in work), jobs)
+        made = track(in_order(bring_upright, work, **by._asdict()), "Making upright", len(work))
         done = _tried(work, made) if change is None else _stage(root, change, work, made)
     cured = set() if dry_run else _cured(tasks, done)
     report = replace(_report(dataset, tasks, done, cured), dry_run=dry_run, recovered=recovered)

@@ -62,20 +62,24 @@ class _Index:
         self.by_path: dict[str, list[str]] = defaultdict(list)
         self.by_stem: dict[str, list[str]] = defaultdict(list)
         for photo in photos:
+            bare = folded(splitext(photo)[0])
             self.by_path[folded(photo)].append(photo)
-            self.by_path[folded(splitext(photo)[0])].append(photo)
-            self.by_stem[folded(splitext(basename(photo))[0])].append(photo)
+            self.by_path[bare].append(photo)
+            self.by_stem[basename(bare)].append(photo)
 
     def find(self, line: str, base: str) -> list[str]:
         """The photos that a line may mean: more than one is ambiguous."""
         for text in dict.fromkeys((line, _FLAG.sub("", line))):
             wanted = folded(text.replace("\\", "/").removeprefix("./"))
             places = (f"{base}/{wanted}", f"{base}/JPEGImages/{wanted}")
-            exact = next((found for place in places if (found := self.by_path.get(folded(place).lstrip("/")))), None)
+            for place in places:
+                if exact := self.by_path.get(folded(place).lstrip("/")):
+                    return exact
             stems = self.by_stem.get(wanted) or self.by_stem.get(splitext(wanted)[0], [])
-            near = [photo for photo in stems if not base or folded(photo).startswith(folded(base) + "/")]
-            if found := exact or near or stems:
-                return found
+            if near := [photo for photo in stems if not base or folded(photo).startswith(folded(base) + "/")]:
+                return near
+            if stems:
+                return stems
         return []
 
 

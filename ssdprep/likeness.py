@@ -21,14 +21,12 @@ from PIL import Image
 
 from ssdprep import images
 from ssdprep.crops import Crop, look_at
-from ssdprep.parallel import in_order
+from ssdprep.parallel import in_order, shares
 from ssdprep.record import Box, Track, untracked
 
 THUMB = 32  # side of the small grey picture that photos are compared by
 WORKING = 256  # longer side of the picture that everything is measured on: about what a detector of 224 or 300 sees
 _FLAT = 5.0  # grey levels; a thumb with less contrast is a wall, a sheet of paper, a covered lens
-_AT_ONCE = 8  # photos that travel to a worker together
-_WORTH_WORKERS = 16_000_000  # bytes of photos, below which all is done before workers have started
 _EXIF, _TAKEN, _FRACTION = 0x8769, 0x9003, 0x9291
 
 
@@ -88,17 +86,9 @@ def fingerprints(
     The result is the same with any number.
     """
     asked = dict(photos) if isinstance(photos, Mapping) else dict.fromkeys(photos, ())
-    jobs = jobs or (0 if sum(map(_bytes_of, asked)) >= _WORTH_WORKERS else 1)
-    done = in_order(_of_one, asked.items(), jobs=jobs, at_once=_AT_ONCE)
+    done = in_order(_of_one, asked.items(), **shares(asked, jobs)._asdict())
     pairs = zip(asked, track(done, "Looking at photos", len(asked)), strict=True)
     return {path: found for path, found in pairs if found is not None}
-
-
-def _bytes_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _of_one(asked: tuple[Path, Sequence[Box]]) -> Fingerprint | None:

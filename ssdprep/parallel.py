@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from ssdprep.record import SsdprepError
 
@@ -17,6 +18,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AHEAD = 4  # tasks handed out for each worker: enough to keep it busy, few enough to bound memory
+_WORTH_WORKERS = 32 * 2**20  # bytes of files, below which all is done before workers have started
+_PARCEL = 2**20  # bytes of files that travel to a worker together: several small ones, or one
 
 
 def in_order(
@@ -51,6 +54,24 @@ def in_order(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Shares(NamedTuple):
+    """How to share work out: arguments of `in_order`."""
+
+    jobs: int
+    at_once: int
+
+
+def shares(paths: Iterable[Path], jobs: int) -> Shares:
+    """How to share out work on the bytes of files, by their sizes; ``jobs`` 0: workers where they pay for their start.
+
+    A file that is not there counts nothing: whoever reads it says so.
+    """
+    sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
+    total = sum(sizes)
+    at_once = min(8, max(1, _PARCEL * len(sizes) // max(1, total)))
+    return Shares(jobs or (0 if total >= _WORTH_WORKERS else 1), at_once)
 
 
 def in_threads(tasks: Iterable[Callable[[], Result]], *, ahead: int, jobs: int = 0) -> Iterator[Result]:

@@ -1,4 +1,4 @@
-"""One photo and its annotation, upright: bytes in, bytes out. What fix-exif does in its worker threads."""
+"""One photo and its annotation, upright: bytes in, bytes out. What fix-exif does in its workers."""
 
 from __future__ import annotations
 

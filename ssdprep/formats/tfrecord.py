@@ -29,7 +29,7 @@ from ssdprep.formats.tfexample import (
 )
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap, covering, write_label_map
-from ssdprep.parallel import in_order
+from ssdprep.parallel import in_order, shares
 from ssdprep.provenance import Provenance, read_provenance
 from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.tensorflow import import_tensorflow
@@ -40,8 +40,6 @@ NO_SPLITS, UNLISTED, NOT_DECODED = "TFR001", "TFR002", "TFR003"
 LABEL_MAP, MANIFEST = "label_map.pbtxt", "manifest.json"
 SHARD_BYTES = 200_000_000  # aimed at, where the number of shards is not given
 _MIX = 0  # seeds the order within a split: each shard holds a mix, and each run the same one
-_AT_ONCE = 4  # photos that travel to a worker together
-_WORTH_WORKERS = 32 * 2**20  # bytes of photos below which starting processes costs more than it saves
 _EACH = 25  # of the photos that pass through, TensorFlow decodes the first of a shard and then every so many
 
 
@@ -127,7 +125,8 @@ def write_tfrecords(
     drawn = read_provenance(source.root)
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards, drawn)]
     with derived.new_folder(out) as folder:
-        ready = in_order(_ready, [slot.record.path for slot in slots], jobs=_workers(slots, jobs), at_once=_AT_ONCE)
+        photos = [slot.record.path for slot in slots]
+        ready = in_order(_ready, photos, **shares(photos, jobs)._asdict())
         pairs = zip(slots, track(ready, "Writing records", len(slots)), strict=True)
         made = list(_write_shards(folder, pairs, label_map))
         written = [each for each in made if isinstance(each, Written)]
@@ -184,11 +183,6 @@ def _slots(split: str, records: Sequence[Record], source: derived.Source, count:
         for record in mixed[k::count]
         for original in [drawn.original_of(record) if drawn.is_drawn(record) else ""]
     ]
-
-
-def _workers(slots: Sequence[Slot], jobs: int) -> int:
-    total = sum(slot.record.path.stat().st_size for slot in slots)
-    return jobs or (0 if total >= _WORTH_WORKERS else 1)
 
 
 def _ready(path: Path) -> Ready | Finding:

@@ -31,13 +31,13 @@ _HOME = {
     "vgg16": "backbones.vgg16",
     "image_batch_generator": "generators",
     "data_generator": "generators",
-    "Recipe": "stages",
+    "Recipe": "training.stages",
     "Run": "run",
     "train_folder": "trainer",
-    "evaluate_folder": "evaluation",
-    "predict_photos": "prediction",
+    "evaluate_folder": "evaluation.measuring",
+    "predict_photos": "prediction.predicting",
     "fit_folder": "anchor_fitting",
-    "check_folder": "checkup",
+    "check_folder": "checkup.checking",
 }
 __all__ = [*_HOME, "presets"]
 

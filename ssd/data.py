@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of
-from ssd.messages import listed
+from ssd.training.messages import listed
 from ssdprep.derived import damage, read_source
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault

@@ -44,8 +44,8 @@ def doctor(
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from ssd.checkup import check_folder
-    from ssd.checkup_table import checkup_report
+    from ssd.checkup.checking import check_folder
+    from ssd.checkup.table import checkup_report
 
     report = check_folder(data, out, preset_name=preset, weights=weights, seed=seed, quick=quick, track=console.track)
     console.show(report, checkup_report)

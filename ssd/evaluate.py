@@ -42,8 +42,8 @@ def evaluate(
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from ssd.evaluation import evaluate_folder
-    from ssd.evaluation_table import evaluation_report
+    from ssd.evaluation.measuring import evaluate_folder
+    from ssd.evaluation.table import evaluation_report
 
     report = evaluate_folder(run, data, split, html=html, track=console.track)
     console.show(report, evaluation_report)

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class FormatName(StrEnum):
-    """The keys of `ssd.exporting.FORMATS`, which is too heavy to import for --help."""
+    """The keys of `ssd.exports.exporting.FORMATS`, which is too heavy to import for --help."""
 
     ONNX = "onnx"
     TFLITE = "tflite"
@@ -70,7 +70,7 @@ def export(
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from ssd.exporting import export_run
+    from ssd.exports.exporting import export_run
     from ssd.exports.table import export_report
 
     report = export_run(

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssd.hits import COCO_LIMIT, coco_hits
+from ssd.evaluation.hits import COCO_LIMIT, coco_hits
 from ssd.overlaps import Bools, Floats, Ints, Pairs, Rows, detection_rows, object_rows, pairs_of, values_of
 
 COCO_IOUS = np.linspace(0.5, 0.95, 10)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from ssd.history import Epoch
+    from ssd.training.history import Epoch
     from ssdprep.palette import Colour
     from ssdprep.sheets import Panel
 

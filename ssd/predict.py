@@ -63,7 +63,7 @@ def predict(
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from ssd.prediction import predict_photos
+    from ssd.prediction.predicting import predict_photos
     from ssd.tables import prediction_report
 
     report = predict_photos(

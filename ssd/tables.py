@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ssd.messages import clock
+from ssd.training.messages import clock
 from ssdprep.console import Next
 from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ssd.found import Found
-    from ssd.labelling import Labelled
-    from ssd.prediction import Predictions
+    from ssd.prediction.found import Found
+    from ssd.prediction.labelling import Labelled
+    from ssd.prediction.predicting import Predictions
     from ssd.trainer import Trained
 
 

@@ -14,7 +14,7 @@ from ssdprep.options import Debug, Json, Quiet, Seed
 
 
 class Optimizer(StrEnum):
-    """The keys of `ssd.learner.OPTIMIZERS`, known before TensorFlow is loaded."""
+    """The keys of `ssd.training.learner.OPTIMIZERS`, known before TensorFlow is loaded."""
 
     ADAM = "adam"
     ADAMW = "adamw"
@@ -22,7 +22,7 @@ class Optimizer(StrEnum):
 
 
 class Strategy(StrEnum):
-    """The keys of `ssd.distribution.STRATEGIES`."""
+    """The keys of `ssd.training.distribution.STRATEGIES`."""
 
     NONE = "none"
     MIRRORED = "mirrored"
@@ -114,7 +114,7 @@ def train(
         tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     from dataclasses import replace
 
-    from ssd.distribution import STRATEGIES, is_chief
+    from ssd.training.distribution import STRATEGIES, is_chief
 
     devices = STRATEGIES[strategy]()  # before anything is computed
     from ssd.tables import train_report, worker_report

@@ -13,18 +13,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssd.checkpoints import EpochBar
 from ssd.data import Source, open_source, readable, train_and_val
 from ssd.detector import load_imagenet, load_weights
-from ssd.distribution import Strategy, is_chief, losses_named, require_same, worker_count
-from ssd.history import Epoch, best_of
-from ssd.loop import train
-from ssd.messages import introduced, introduced_devices, left_out
 from ssd.pipeline import Example
 from ssd.presets import preset
 from ssd.run import Run
-from ssd.stages import Recipe
-from ssd.unfinished import STATE
+from ssd.training.checkpoints import EpochBar
+from ssd.training.distribution import Strategy, is_chief, losses_named, require_same, worker_count
+from ssd.training.history import Epoch, best_of
+from ssd.training.loop import train
+from ssd.training.messages import introduced, introduced_devices, left_out
+from ssd.training.stages import Recipe
+from ssd.training.unfinished import STATE
 from ssdprep import __version__
 from ssdprep.derived import merged
 from ssdprep.labels import LabelMap
@@ -81,8 +81,8 @@ def train_folder(
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (the best epoch by AP50
     on val), history.csv, curves.png and validation.jpg. A run that was cut goes on after its last whole epoch, and ends
     as if it had not been cut; one of several workers begins anew. ``tensorboard``: an event file too, where one process
-    trains. ``strategy``: one of `ssd.distribution`; of several workers only the chief says anything and writes. Raises
-    `SsdprepError` where it cannot start.
+    trains. ``strategy``: one of `ssd.training.distribution`; of several workers only the chief says anything and
+    writes. Raises `SsdprepError` where it cannot start.
     """
     recipe = recipe or Recipe()
     strategy = strategy or tf.distribute.get_strategy()

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from conftest import REPOSITORY, run
 
-from ssd.box_evidence import box_evidence
-from ssd.colour_order import colour_orders
+from ssd.checkup.box_evidence import box_evidence
+from ssd.checkup.colour_order import colour_orders
+from ssd.checkup.label_doubts import label_looks
 from ssd.data import open_source
 from ssd.examples import Example
-from ssd.label_doubts import label_looks
 from ssd.pipeline import decode
 from ssd.presets import preset
 from ssd.run import Run

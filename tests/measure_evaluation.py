@@ -23,9 +23,9 @@ import_tensorflow()
 import keras  # noqa: E402
 
 from ssd.data import open_source, readable  # noqa: E402
-from ssd.diagnosis import diagnose  # noqa: E402
-from ssd.evaluation import score  # noqa: E402
-from ssd.evaluation_findings import findings_of  # noqa: E402
+from ssd.evaluation.diagnosis import diagnose  # noqa: E402
+from ssd.evaluation.findings import findings_of  # noqa: E402
+from ssd.evaluation.measuring import score  # noqa: E402
 from ssd.pipeline import Example, decode  # noqa: E402
 from ssd.run import Run  # noqa: E402
 from ssdprep import boxes as geometry  # noqa: E402

@@ -179,9 +179,9 @@ def test_a_cure_that_is_a_command_can_be_typed_as_it_stands(cli, tmp_path):
 def test_tables_of_the_detector_show_names_as_they_are(capsys):
     import numpy as np
 
-    from ssd.diagnosis import diagnose
-    from ssd.evaluation import Evaluation, score
-    from ssd.evaluation_table import evaluation_report
+    from ssd.evaluation.diagnosis import diagnose
+    from ssd.evaluation.measuring import Evaluation, score
+    from ssd.evaluation.table import evaluation_report
     from ssd.pipeline import Example
 
     names, boxes = ("[/b]", "[red]apple"), np.array([[0, 0, 0.5, 0.5]] * 2, np.float32)

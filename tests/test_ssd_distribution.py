@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, Ran
 
-from ssd.distribution import multiworker
+from ssd.training.distribution import multiworker
 from ssdprep.record import SsdprepError
 
 TWO_DEVICES = """
@@ -158,8 +158,8 @@ def test_a_worker_that_is_killed_ends_the_chief_with_one_message(photos, sample,
 
 MATHEMATICS = """
 import numpy as np
-from ssd.distribution import distributed, mirrored
-from ssd.learner import OPTIMIZERS
+from ssd.training.distribution import distributed, mirrored
+from ssd.training.learner import OPTIMIZERS
 from ssd.loss import multibox_loss
 from ssd.replicas import total
 import keras

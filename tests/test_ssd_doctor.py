@@ -16,18 +16,18 @@ from measure_doctor import BACKBONE, SHIFTS, as_bgr, halves, mislabelled
 from PIL import Image
 from rich.console import Console
 
-from ssd.box_evidence import box_evidence, evidence_findings
-from ssd.checkup import check_folder
-from ssd.checkup_table import checkup_report
-from ssd.colour_order import colour_findings, colour_orders
+from ssd.checkup.box_evidence import box_evidence, evidence_findings
+from ssd.checkup.checking import check_folder
+from ssd.checkup.colour_order import colour_findings, colour_orders
+from ssd.checkup.first_steps import first_findings, first_steps
+from ssd.checkup.label_doubts import label_findings, label_looks
+from ssd.checkup.memorising import Memorised, chosen, likely_cause, memory_findings
+from ssd.checkup.table import checkup_report
 from ssd.data import open_source
-from ssd.first_steps import first_findings, first_steps
-from ssd.label_doubts import label_findings, label_looks
-from ssd.memorising import Memorised, chosen, likely_cause, memory_findings
 from ssd.presets import PRESETS
 from ssd.run import Run
-from ssd.stages import Recipe
 from ssd.trainer import start_from
+from ssd.training.stages import Recipe
 from ssdprep.console import Next
 from ssdprep.images import read_upright
 from ssdprep.record import SsdprepError

@@ -20,11 +20,11 @@ from folders import pair
 from measure_evaluation import every, ids, pixels, shift, swapped, turn
 
 from ssd.data import open_source
-from ssd.diagnosis import Diagnosis, diagnose
-from ssd.errors import Kind
-from ssd.evaluation import Evaluation, evaluate, score
-from ssd.evaluation_findings import boxes_in_training, findings_of
-from ssd.page import render
+from ssd.evaluation.diagnosis import Diagnosis, diagnose
+from ssd.evaluation.error_costs import Kind
+from ssd.evaluation.findings import boxes_in_training, findings_of
+from ssd.evaluation.measuring import Evaluation, evaluate, score
+from ssd.evaluation.page import render
 from ssd.pipeline import Example
 from ssd.presets import preset
 from ssd.run import Run

@@ -462,9 +462,9 @@ def test_train_evaluate_predict_and_the_exported_file_see_the_same(trained, expo
     from ssd.data import open_source
     from ssd.exports.check import detections
     from ssd.pipeline import decode, evaluation_batches, to_input
-    from ssd.prediction import predict_photos
+    from ssd.prediction.predicting import predict_photos
+    from ssd.prediction.sources import pictures, sources_in
     from ssd.run import Run
-    from ssd.sources import pictures, sources_in
     from ssdprep.images import upright_bytes
 
     photos = tmp_path / "photos"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ssd.config import Config
-from ssd.exporting import export_run
+from ssd.exports.exporting import export_run
 from ssd.presets import preset
 from ssd.run import Run
 from ssdprep.labels import LabelMap

@@ -14,9 +14,9 @@ from conftest import run
 from make_photos import exif_block, scene, stored
 from PIL import Image
 
-from ssd.limits import Limits
 from ssd.pipeline import Example, decode
-from ssd.prediction import predict_photos
+from ssd.prediction.limits import Limits
+from ssd.prediction.predicting import predict_photos
 from ssd.presets import preset
 from ssd.run import Run
 from ssdprep.formats import labelimg, voc

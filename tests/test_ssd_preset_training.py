@@ -14,8 +14,8 @@ from ssd.detector import anchors_of
 from ssd.pipeline import Example, evaluation_batches
 from ssd.presets import PRESETS, preset
 from ssd.run import Run
-from ssd.stages import Recipe
 from ssd.trainer import train
+from ssd.training.stages import Recipe
 from ssdprep.labels import LabelMap
 
 

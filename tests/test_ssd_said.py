@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from conftest import run
 
-from ssd.checkpoints import usual_seconds
 from ssd.data import open_source
-from ssd.drawings import RECORD, clear, earlier, write_drawing
-from ssd.history import Epoch
-from ssd.messages import HEADER, introduced, left_out, listed, sparkline, told
 from ssd.pictures import MOST, curves_figure, found_panel
+from ssd.prediction.drawings import RECORD, clear, earlier, write_drawing
+from ssd.training.checkpoints import usual_seconds
+from ssd.training.history import Epoch
+from ssd.training.messages import HEADER, introduced, left_out, listed, sparkline, told
 from ssdprep.labels import LabelMap, write_label_map
 from ssdprep.record import Box, Finding, Object, Severity, SsdprepError
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, run
 
-from ssd.unfinished import Unfinished
+from ssd.training.unfinished import Unfinished
 from ssdprep.draw import draw_boxes
 from ssdprep.images import read_upright
 from ssdprep.record import Box, Object

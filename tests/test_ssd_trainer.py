@@ -16,14 +16,14 @@ from tensorflow.core.util import event_pb2
 
 from ssd.data import Source, train_and_val
 from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
-from ssd.history import Epoch, best_of
-from ssd.learner import OPTIMIZERS, AveragedAdam, WarmCosine
 from ssd.pipeline import Example, batch_examples
 from ssd.presets import preset
 from ssd.run import Run
-from ssd.stages import Recipe, freeze, optimizer
 from ssd.trainer import train
-from ssd.unfinished import STATE
+from ssd.training.history import Epoch, best_of
+from ssd.training.learner import OPTIMIZERS, AveragedAdam, WarmCosine
+from ssd.training.stages import Recipe, freeze, optimizer
+from ssd.training.unfinished import STATE
 from ssdprep.images import encode_jpeg
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ssd.exports import check
-from ssd.limits import Limits
+from ssd.prediction.limits import Limits
 from ssd.run import Run
 from ssdprep import __version__
 from ssdprep.palette import palette

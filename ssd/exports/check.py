@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssd.decoder import decode_boxes
-from ssd.evaluation import score as average_precision
+from ssd.evaluation.measuring import score as average_precision
 from ssd.exports.runtime import Outputs, Predict
 from ssd.geometry import iou
 from ssd.nms import greedy_nms, highest

@@ -13,7 +13,7 @@ from ssdprep.wording import counted, quoted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ssd.exporting import Export
+    from ssd.exports.exporting import Export
 
 
 def export_report(report: Export) -> Iterator[RenderableType | Next]:

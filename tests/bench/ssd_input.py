@@ -63,11 +63,11 @@ def cost(steps: Any, count: int) -> Cost:
 
 def learner_on(source: Any) -> tuple[Any, Any]:
     """A run and what trains it, all layers free."""
-    from ssd.learner import Learner
     from ssd.presets import preset
     from ssd.run import Run
-    from ssd.stages import Recipe, freeze, optimizer
     from ssd.trainer import start_from
+    from ssd.training.learner import Learner
+    from ssd.training.stages import Recipe, freeze, optimizer
 
     run, recipe = Run.new(preset("mobilenet_v2_ssd_224"), source.labels), Recipe(batch=BATCH, first_free_block=0)
     pretrained = sorted(start_from(run, str(weights())))

@@ -31,10 +31,10 @@ import numpy as np
 import onnxruntime
 from make_photos import scene
 
-from ssd import prediction
 from ssd.exports import check, onnx
 from ssd.exports.graph import exported
 from ssd.exports.scripts import OPENCV, script
+from ssd.prediction import predicting
 from ssd.presets import preset
 from ssd.run import Run
 from ssdprep.images import encode_jpeg
@@ -117,10 +117,10 @@ def main() -> None:
         run = folder / "run"
         detector.save(run)
         loaded = Run.load(run)
-        prediction.Run.load = lambda _: loaded  # loading is start-up
+        predicting.Run.load = lambda _: loaded  # loading is start-up
 
         def predict(draw: bool) -> None:
-            prediction.predict_photos(run, photos, folder / "out", threshold=SCORE, draw=draw)
+            predicting.predict_photos(run, photos, folder / "out", threshold=SCORE, draw=draw)
 
         found = race(
             options.rounds,

@@ -1,0 +1,1 @@
+"""What `ssd.doctor` looks at before training."""

@@ -1,0 +1,1 @@
+"""How good a detector is, and why it is not better."""

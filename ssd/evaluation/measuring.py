@@ -1,0 +1,173 @@
+"""How well a detector finds what is there: its detections on a set of examples, scored as COCO and VOC do."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd.data import Source, open_source, readable, train_and_val
+from ssd.evaluation.diagnosis import Diagnosis, diagnose, truth_of
+from ssd.evaluation.findings import findings_of
+from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
+from ssd.pipeline import Example
+from ssd.run import CONFIG, Run
+from ssdprep.derived import merged
+from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
+
+COCO = tuple(name for name in CocoScore.__dataclass_fields__ if name != "per_class")  # the twelve figures
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: its boxes in the set, and how well they are found; nan where it has none."""
+
+    name: str
+    boxes: int
+    AP50: float
+    AP: float
+    voc07: float
+    voc10: float
+    difficult: int = 0  # of the boxes; VOC leaves them out, COCO does not
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The figures of a set: COCO's twelve; VOC's mean over the classes at IoU 0.5, of 2007 and of 2010 and later."""
+
+    images: int
+    coco: CocoScore
+    voc07: float
+    voc10: float
+    per_class: tuple[ClassScore, ...]
+
+    @property
+    def AP50(self) -> float:  # noqa: N802
+        """COCO's, over all classes."""
+        return self.coco.AP50
+
+    @property
+    def AP(self) -> float:  # noqa: N802
+        """COCO's, over all classes: the mean over IoU 0.50 to 0.95."""
+        return self.coco.AP
+
+
+@dataclass(frozen=True)
+class Evaluation(Report):
+    """Everything that one evaluation found out: figures, what goes wrong, and what looks wrong with the set itself."""
+
+    run: Path
+    data: Path
+    split: str  # train, val, test or all
+    names: tuple[str, ...]
+    scores: Scores
+    diagnosis: Diagnosis
+    findings: tuple[Finding, ...] = ()
+    page: Path | None = None  # the HTML page that was written
+
+    @property
+    def source(self) -> str:
+        """The data and its split, in words."""
+        return f"{self.data}, {'all photos' if self.split == 'all' else f'split {self.split}'}"
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the findings, as JSON types; a figure that is not defined is null."""
+        scores, seen = self.scores, self.diagnosis
+        per_class = zip(scores.per_class, seen.classes, strict=True)
+        return {
+            "run": str(self.run),
+            "data": self.source,
+            "images": scores.images,
+            **_figures(AP50=scores.AP50, AP=scores.AP, voc07=scores.voc07, voc10=scores.voc10),
+            "coco": _figures(**{name: getattr(scores.coco, name) for name in COCO}),
+            "per_class": {
+                score.name: {
+                    "boxes": score.boxes,
+                    "difficult": score.difficult,
+                    **_figures(AP50=score.AP50, AP=score.AP, voc07=score.voc07, voc10=score.voc10),
+                    **each.to_dict(),
+                }
+                for score, each in per_class
+            },
+            **seen.to_dict(self.names),
+            "page": str(self.page) if self.page else None,
+        }
+
+
+def evaluate_folder(
+    run: Path, data: Path, split: str | None = None, *, html: Path | None = None, track: Track = untracked
+) -> Evaluation:
+    """Score the detector in a run folder on a data set.
+
+    ``split`` None: test where there is one, else what the run set aside of its own data, else all of it.
+    html: where to write it all as one page with charts and the worst photos. Raises `SsdprepError` where there is no
+    run, no data, no such split, no box in it, a class that the detector does not know, or ``html`` is no place for it.
+    """
+    from ssd.evaluation.page import GENERATOR, check_place, write_page
+
+    if html is not None:
+        check_place(html, GENERATOR)
+    detector = Run.load(run)
+    source = open_source(data, detector.labels, track=track)
+    name, examples = _part(run, source, split)
+    examples, bad = readable(examples, track=track)
+    if not any(len(example.ids) for example in examples):
+        raise SsdprepError(
+            f"{data}, split {name}: no photo has a box, so nothing can be measured",
+            "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo",
+        )
+    scores, found = evaluate(detector, examples, track=track)
+    diagnosis = diagnose(examples, found, detector.labels.names)
+    doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
+    findings = (*merged(source.findings, bad), *doubts)
+    report = Evaluation(run, data, name, detector.labels.names, scores, diagnosis, findings, html)
+    if html is not None:
+        write_page(report, examples, html, track=track)
+    return report
+
+
+def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
+    """The split that is meant, and its photos; "val" is what the run set aside where its own data has no such split."""
+    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    is_its_own = "data" in recorded and Path(recorded["data"]).resolve() == source.path.resolve()
+    name = split or ("test" if "test" in source.splits else "val" if is_its_own else "all")
+    if name == "val" and is_its_own and not source.splits.get("val"):
+        return name, train_and_val(source, int(recorded["seed"]))[1]
+    return name, source.split(name)
+
+
+def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:
+    """Score a run on labelled photos; what it found, (M, 6) for each photo as `Run.detect` yields it, comes beside."""
+    found = list(run.detect(examples, track=track))
+    return score(examples, found, run.labels.names), found
+
+
+def score(examples: Sequence[Example], found: Sequence[np.ndarray], names: Sequence[str]) -> Scores:
+    """The figures of detections, in pixels of the upright photos.
+
+    VOC leaves objects marked difficult out of the count; COCO knows no such mark and counts them.
+    """
+    truth, difficult = [truth_of(e) for e in examples], [e.difficult for e in examples]
+    coco = coco_average_precision(truth, found, len(names))
+    voc07, voc10 = (
+        voc_average_precision(truth, found, len(names), difficult=difficult, method=method)
+        for method in ("11point", "area")
+    )
+    ids = np.concatenate([np.zeros(0, np.int32), *(e.ids for e in examples)])
+    boxes = np.bincount(ids, minlength=len(names) + 1)
+    hard = np.bincount(ids[np.concatenate([np.zeros(0, bool), *difficult])], minlength=len(names) + 1)
+    figures = zip(coco.per_class.AP50, coco.per_class.AP, voc07.per_class, voc10.per_class, strict=True)
+    per_class = tuple(
+        ClassScore(name, int(boxes[i]), *map(float, each), int(hard[i]))
+        for i, (name, each) in enumerate(zip(names, figures, strict=True), start=1)
+    )
+    return Scores(len(examples), coco, float(voc07.mean), float(voc10.mean), per_class)
+
+
+def _figures(**values: float) -> dict[str, float | None]:
+    return {key: None if math.isnan(value) else value for key, value in values.items()}

@@ -1,0 +1,259 @@
+"""A trained detector as a file for other runtimes: what `python -m ssd.export` does, as one call.
+
+The file is written into a temporary folder, run there in its own runtime beside Keras on the same pictures, and moved
+to its place only if it agrees.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from ssd.data import open_source, readable, train_and_val
+from ssd.examples import Example, evenly
+from ssd.exports import check, frozen, onnx, savedmodel, tflite
+from ssd.exports.about import about
+from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
+from ssd.exports.graph import exported
+from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, script
+from ssd.exports.suppression import suppressed
+from ssd.pipeline import evaluation_batches
+from ssd.prediction.limits import Limits
+from ssd.prediction.sources import sources_in
+from ssd.run import CONFIG, Run
+from ssdprep.files import write_new
+from ssdprep.record import Finding, SsdprepError, Track, untracked
+from ssdprep.wording import quoted
+
+MOST = 200  # photos that are looked at, and that int8 is calibrated on
+NOISE = "noise"
+
+
+class Format(NamedTuple):
+    """How a file is written and checked, and which script goes beside it."""
+
+    module: ModuleType
+    allowed: Tolerance
+    kind: str = ""  # of tflite
+    script: str = ""
+    nms_script: str = ""
+    no_nms: str = ""  # why suppression cannot be inside
+    channels_first: bool = False
+
+
+FORMATS = {
+    "onnx": Format(onnx, EXACT, script=OPENCV, nms_script=ONNXRUNTIME_NMS, channels_first=True),
+    "tflite": Format(tflite, EXACT, script=LITERT, nms_script=LITERT_NMS),
+    "tflite-fp16": Format(tflite, HALF, "fp16", LITERT, LITERT_NMS),
+    "tflite-int8": Format(tflite, INT8, "int8", LITERT, no_nms="8-bit integers are too coarse to compare boxes with"),
+    "savedmodel": Format(savedmodel, EXACT),
+    "pb": Format(frozen, EXACT, script=OPENCV, no_nms="OpenCV's dnn module, which it is for, has no such operation"),
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files that were written, and what each runtime made of the export."""
+
+    files: tuple[Path, ...]  # the export first
+    format: str
+    size: int  # bytes of the export
+    source: str  # the pictures it was checked on, in words; `NOISE` where there were no photos
+    agreements: tuple[Agreement, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0: what does not agree raises."""
+        return 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types."""
+        return {
+            "format": self.format,
+            "files": [str(path) for path in self.files],
+            "bytes": self.size,
+            "checked_on": self.source,
+            "runtimes": [each.to_dict() for each in self.agreements],
+            "findings": [f.to_dict() for f in self.findings],
+        }
+
+
+class Photos(NamedTuple):
+    """What an export is checked on, what it is calibrated on, and in words what the former is."""
+
+    checked: tuple[Example, ...]
+    calibration: tuple[Example, ...]
+    source: str
+    findings: tuple[Finding, ...] = ()
+
+
+def export_run(
+    run: Path,
+    format: str = "onnx",
+    out: Path | None = None,
+    *,
+    nms: bool = False,
+    threshold: Sequence[str] = (),
+    data: Path | None = None,
+    force: bool = False,
+    track: Track = untracked,
+) -> Export:
+    """Write the detector in a run folder as a file of a format (a key of `FORMATS`) into ``out``.
+
+    nms: with non-maximum suppression inside. threshold: words as `Limits.parse` takes them, told in the file.
+    It is checked on the photos of ``data`` (labelled or not), else on the validation photos that the run trained with,
+    else on noise. int8 is calibrated on the training photos of the same. Raises `SsdprepError` where a package is
+    missing, no photo can be read, ``nms`` is not possible, a runtime refuses the file, or one says something else than
+    Keras: then nothing is written.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+    way = FORMATS[format]
+    if nms and way.no_nms:
+        raise SsdprepError(
+            f"{format} cannot have suppression inside: {way.no_nms}",
+            "leave out --nms (the script beside the file suppresses), or --format onnx, tflite or savedmodel",
+        )
+    detector = Run.load(run)
+    limits = Limits.parse(threshold, detector.labels)
+    out = out or run / "exports"
+    variant = (f"-{way.kind}" if way.kind else "") + ("-nms" if nms else "")
+    path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
+    beside_it = way.nms_script if nms else way.script
+    if not force:
+        _require_free(path, beside_it)
+    photos = _photos(run, detector, data, track)
+    if way.kind == "int8" and not photos.calibration:
+        raise SsdprepError(
+            "8-bit integers are calibrated on photos, and the training photos of this run are not where they were",
+            f"python -m ssd.export {quoted(run)} --format {format} --check DATA",
+        )
+    described = about(
+        detector, run.resolve().name, format, limits, nms=nms, channels_first=way.channels_first,
+        type="uint8" if way.kind == "int8" else "float32",
+    )  # fmt: skip
+    model = suppressed(exported(detector)) if nms else exported(detector)
+    with tempfile.TemporaryDirectory(prefix="ssd-export-") as folder:
+        written = Path(folder) / path.name
+        _write(way, model, written, described, _pictures(photos.calibration, detector))
+        agreements = _checked(way, written, detector, photos)
+        size = sum(f.stat().st_size for f in written.rglob("*")) if written.is_dir() else written.stat().st_size
+        files = _put(written, path, described, beside_it)
+    return Export(files, format, size, photos.source, agreements, photos.findings)
+
+
+def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:
+    """The photos of ``data``, or those that the run recorded, or none."""
+    if data is not None and not (data / "manifest.json").is_file() and not any(data.rglob("*.xml")):
+        checked, findings = readable(_some([_unlabelled(source.path) for source in sources_in([data])]), track=track)
+        return Photos(checked, checked, f"{data}, without labels", findings)
+    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    folder = data or Path(recorded.get("data", ""))
+    if data is None and (not recorded.get("data") or not folder.is_dir()):
+        return Photos((), (), NOISE)
+    source = open_source(folder, detector.labels, track=track)
+    if data is None or source.splits.get("val"):
+        training, validation = train_and_val(source, int(recorded.get("seed", 0)))
+        part = "validation photos"
+    else:
+        part = "test" if source.splits.get("test") else "all"
+        validation, part = source.split(part), f"{part} photos"
+        training = source.split("train" if source.splits.get("train") else "all")
+    checked, bad = readable(_some(validation), track=track)
+    calibration, also_bad = readable(_some(training), track=track)
+    return Photos(checked, calibration, f"{part} of {folder}", (*bad, *also_bad))
+
+
+def _unlabelled(photo: Path) -> Example:
+    """A photo of which nothing is known. Its size matters only where there are boxes to be scored."""
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
+    return Example(str(photo), (1, 1), *nothing)
+
+
+def _some(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """At most `MOST` of them, from all over the set."""
+    return tuple(evenly(examples, MOST))
+
+
+def _pictures(examples: Sequence[Example], detector: Run) -> np.ndarray:
+    """The photos at the network's input: float32 (N, H, W, 3) in 0..255."""
+    if not examples:
+        return np.zeros((0, *detector.config.image_size, 3), np.float32)
+    return np.concatenate([b.numpy() for b in evaluation_batches(examples, detector.config.image_size, batch=16)])
+
+
+def _noise(detector: Run) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (4, *detector.config.image_size, 3)).astype(np.float32)
+
+
+def _write(way: Format, model: keras.Model, path: Path, about: dict[str, Any], photos: np.ndarray) -> None:
+    write = partial(way.module.write, kind=way.kind) if way.module is tflite else way.module.write
+    write(model, path, about, photos)
+
+
+def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Agreement, ...]:
+    """What each runtime makes of the file; `SsdprepError` where one refuses it, or disagrees with Keras."""
+    pictures = _pictures(photos.checked, detector) if photos.checked else _noise(detector)
+    keras_says = list(check.predictions_of_keras(detector, pictures))
+    try:
+        runtimes = way.module.runtimes(path)
+        agreements = tuple(
+            check.compare(name, predict, keras_says, pictures, photos.checked, detector.labels.names)
+            for name, predict in runtimes.items()
+        )
+    except SsdprepError:
+        raise
+    except Exception as error:  # each runtime has its own
+        raise SsdprepError(
+            f"the exported file does not run: {str(error).strip().splitlines()[0]}",
+            "it was not written; another --format, or report the preset and the message",
+        ) from error
+    faults = [f"{each.runtime}: {fault}" for each in agreements for fault in each.faults(way.allowed)]
+    if faults:
+        raise SsdprepError(
+            f"the export does not say what Keras says ({'; '.join(faults)}): it was not written",
+            "more training photos to calibrate on, or tflite-fp16" if way.kind == "int8" else "another --format",
+        )
+    return agreements
+
+
+def _require_free(path: Path, beside_it: str) -> None:
+    """`SsdprepError` where an export would replace anything but its own script as it came."""
+    taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
+    if beside_it and (place := path.with_name(beside_it)).exists():
+        taken += [place] if place.read_bytes() != script(beside_it).encode() else []
+    if taken:
+        raise SsdprepError(f"{taken[0]} is there already", "choose another --out, or replace it with --force")
+
+
+def _put(written: Path, path: Path, about: dict[str, Any], beside_it: str) -> tuple[Path, ...]:
+    """The export, its description and its script in their places, the export last."""
+    beside = path.with_name(path.name + ".json")
+    write_new(beside, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
+    files = [path, beside]
+    if beside_it:
+        files.append(path.with_name(beside_it))
+        write_new(files[-1], script(beside_it).encode())
+    if written.is_dir():
+        whole, old = (path.with_name(f".{state}-{path.name}") for state in ("partial", "replaced"))
+        for left in (whole, old):  # by a run that was cut
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(written, whole)
+        if path.exists():
+            path.rename(old)
+        whole.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        write_new(path, written.read_bytes())
+    return tuple(files)

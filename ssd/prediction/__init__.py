@@ -1,0 +1,1 @@
+"""Detection in photos, folders and videos, and what is written of it."""

@@ -1,0 +1,125 @@
+"""What was found, as labels: LabelImg's XML for a person to correct, and one table of all boxes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ssd.prediction.found import Found
+from ssdprep import settled
+from ssdprep.boxes import clip
+from ssdprep.files import transaction, write_new
+from ssdprep.formats import voc
+from ssdprep.formats.csv import COLUMNS
+from ssdprep.images import probe
+from ssdprep.metadata import effective
+from ssdprep.record import Box, Finding, Object, Record, Severity, Size, SsdprepError
+from ssdprep.walk import folded
+
+KEPT, NOT_WRITTEN, SAME_STEM = "PRD001", "PRD002", "PRD003"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Where annotations were written, how many, and why others were not."""
+
+    folder: Path
+    written: int
+    nothing_found: int  # photos that have no annotation, for one without boxes would say that they show nothing
+    beside: bool  # each beside its photo
+    findings: tuple[Finding, ...]
+
+
+def require_free(table: Path, *, force: bool) -> None:
+    """`SsdprepError` where a table may not be written."""
+    if table.is_dir():
+        raise SsdprepError(f"{table} is a folder", "name a file: --to-csv predictions.csv")
+    if table.exists() and not force:
+        raise SsdprepError(f"{table} is there already", "name another file with --to-csv, or replace it with --force")
+
+
+def write_table(path: Path, found: Iterable[Found]) -> None:
+    """The columns of ``ssdprep xml2csv``, and the score; a row a box, in the whole pixels that an annotation has."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*COLUMNS, "score"))
+    for picture in found:
+        for thing, score in zip(_whole(picture), picture.scores, strict=True):
+            writer.writerow((picture.name, *picture.size, thing.name, *map(int, thing.box), f"{score:.6f}"))
+    write_new(path, text.getvalue().encode())
+
+
+def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> Labelled:
+    """An XML for each photo on which something was found, byte for byte as LabelImg would write it, in one transaction.
+
+    It goes to ``folder``, under the photo's path below the folder that was given: beside the photo, where that is the
+    same folder. One that is there already stays, unless ``force``; ``ssdprep undo`` brings it back then, and takes new
+    ones away. Boxes are in the upright frame, as LabelImg shows the photo; where its file cannot tell that (a photo
+    upside down), a note that `ssdprep` reads says so.
+    """
+    findings: list[Finding] = []
+    fresh: dict[Path, bytes] = {}
+    notes: dict[Path, settled.Note] = {}
+    taken: dict[str, Path] = {}
+    nothing, beside = 0, True
+    for picture in found:
+        if not picture.objects:
+            nothing += 1
+            continue
+        target = (folder.resolve() / picture.name).with_suffix(".xml")
+        made = _annotation(picture, target, taken, force=force)
+        if isinstance(made, Finding):
+            findings.append(made)
+            continue
+        fresh[target], note = made
+        beside &= target.parent == picture.image.resolve().parent
+        if note:
+            notes[target] = note
+    written = len(fresh)
+    for target in fresh:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    if notes:
+        fresh[settled.place(folder.resolve())] = settled.merged(folder.resolve(), notes)
+    if fresh:
+        with transaction(folder, "predict") as change:
+            for target, data in fresh.items():
+                change.replace(target, data)
+    return Labelled(folder, written, nothing, beside, tuple(findings))
+
+
+def _annotation(
+    picture: Found, target: Path, taken: dict[str, Path], *, force: bool
+) -> tuple[bytes, settled.Note | None] | Finding:
+    """The bytes of an annotation and, where a tag turns its photo, a note on its frame; or why there is none."""
+    photo = picture.image
+    other = taken.setdefault(folded(str(target)), photo)
+    if other != photo:
+        message = f"{other.name} has the annotation {target.name}: no second one is written"
+        return Finding(SAME_STEM, Severity.ERROR, photo, 0, message, "rename one of the two photos")
+    if target.exists() and not force:
+        message = f"{target.name} is there already: left as it is"
+        return Finding(KEPT, Severity.INFO, photo, 0, message, "nothing to do; --force replaces it")
+    header = probe(photo)
+    record = Record(photo, target, tuple(_whole(picture)))
+    depth = 1 if header.mode == "L" else 3
+    try:
+        data = voc.dumps(
+            record, folder=photo.resolve().parent.name, filename=photo.name, size=picture.size, depth=depth
+        )
+    except ValueError as error:
+        message = f"no annotation can be written: {error}"
+        return Finding(NOT_WRITTEN, Severity.ERROR, photo, 0, message, "rename the photo, or the class")
+    is_turned = effective(header.orientation) != 1
+    return data, settled.written(data, header.orientation, header.size, None) if is_turned else None
+
+
+def _whole(picture: Found) -> Iterator[Object]:
+    """The objects with edges in whole pixels, at least one apart, inside the picture."""
+    width, height = picture.size
+    for thing in picture.objects:
+        (box,) = clip([thing.box], Size(width, height)).round().tolist()
+        x0, y0 = min(box[0], width - 1), min(box[1], height - 1)
+        yield replace(thing, box=Box(x0, y0, max(box[2], x0 + 1), max(box[3], y0 + 1)))

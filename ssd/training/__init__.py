@@ -1,0 +1,1 @@
+"""How a run is trained: stages, steps, epochs, checkpoints, devices."""

@@ -1,0 +1,134 @@
+"""The training of a detector, stage by stage and epoch by epoch: examples and a recipe in, a run folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ssd.detector import backbone_layers
+from ssd.pictures import curves, sheet
+from ssd.pipeline import Example, faults_named, training_batches
+from ssd.run import Run
+from ssd.sampling import steps_per_epoch
+from ssd.training.checkpoints import EpochBar, KeepBest, StopAtNonFinite
+from ssd.training.distribution import distributed, is_chief, worker_count
+from ssd.training.history import Epoch
+from ssd.training.learner import Learner
+from ssd.training.messages import HEADER
+from ssd.training.stages import Recipe, freeze, optimizer, stages
+from ssd.training.tensorboard import FOLDER, EventFile
+from ssd.training.unfinished import STATE, Unfinished, identity_of
+from ssdprep.record import Say
+
+
+def train(
+    run: Run,
+    training: Sequence[Example],
+    validation: Sequence[Example],
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int,
+    pretrained: Sequence[str] = (),
+    facts: dict[str, Any] | None = None,
+    say: Say = lambda line: None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    tensorboard: bool = False,
+) -> list[Epoch]:
+    """Freeze what is pretrained and train the rest; free it and train all; keep the weights that detect best.
+
+    ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
+    the highest AP50 on ``validation``, history.csv and pictures of both; an unfinished run of the same kind that it
+    holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when the loss stops being a
+    number, or the unfinished run is of another kind.
+    """
+    pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
+    facts = facts or {}
+    identity = identity_of(
+        {"train": training, "val": validation}, preset=run.config.to_dict(), classes=run.labels.names,
+        weights=facts.get("weights"), recipe=recipe.to_dict(), seed=seed,
+    )  # fmt: skip
+    strategy = run.model.distribute_strategy
+    alone = worker_count(strategy) == 1  # of several workers each may have a disk of its own: they begin anew
+    cut = Unfinished.load(out) if alone else None
+    if cut:
+        cut.require_same(identity, out)
+        _restore(run.model, cut.weights)
+        say(f"going on after epoch {len(cut.history)} of {recipe.epochs}")
+    if is_chief(strategy):
+        out.mkdir(parents=True, exist_ok=True)
+    say(f"\n{HEADER}")
+    done = len(cut.history) if cut else 0
+    keep = KeepBest(run, validation, recipe, out, facts, identity, say, cut.history if cut else ())
+    for bar in (each for each in callbacks if isinstance(each, EpochBar)):
+        bar.history = keep.history
+    callbacks = [*callbacks, keep]  # bars close before the epoch is told
+    if tensorboard:
+        callbacks.append(EventFile(run, validation, keep, out / FOLDER))
+    steps = steps_per_epoch(len(training), recipe.batch)
+    begun = 0
+    for number, (stage, epochs) in enumerate(stages(recipe, pretrained)):
+        end = begun + epochs
+        if done < end and not keep.has_waited:
+            freeze(run.model, stage, pretrained, recipe)
+            learner = Learner(run.model)
+            with strategy.scope():
+                learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
+                learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is traced twice
+            if cut and done > begun:
+                _restore(learner.optimizer, cut.slots)
+            keep.stage = stage
+            _fit(learner, run, training, recipe, seed + 1_000_003 * number, begun, max(begun, done), end,
+                 callbacks)  # fmt: skip
+        begun = end
+    if is_chief(strategy):
+        curves(keep.history, out / "curves.png")
+        sheet(Run.load(out), validation, out / "validation.jpg")
+        (out / STATE).unlink(missing_ok=True)
+    return keep.history
+
+
+def _fit(
+    learner: Learner,
+    run: Run,
+    training: Sequence[Example],
+    recipe: Recipe,
+    seed: int,
+    begun: int,
+    first: int,
+    end: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Train a stage, which began with epoch ``begun``, from epoch ``first`` to ``end``."""
+    steps = steps_per_epoch(len(training), recipe.batch)
+    batches = partial(
+        training_batches,
+        training,
+        run.config,
+        run.anchors,
+        batch=recipe.batch,
+        seed=seed,
+        how=recipe.augmentation,
+        balance=recipe.balance,
+        first=(first - begun) * steps,
+    )
+    with faults_named():
+        learner.fit(
+            distributed(run.model.distribute_strategy, recipe.batch, batches),
+            steps_per_epoch=steps,
+            initial_epoch=first,
+            epochs=end,
+            callbacks=[StopAtNonFinite(training, recipe, seed, begun), *callbacks],
+            verbose=0,
+            shuffle=False,  # the stream is shuffled already
+        )
+
+
+def _restore(owner: Any, values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(owner.variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,69 @@
+"""What training says on the way, as lines of text: what it starts with, what it leaves out, how each epoch went."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ssdprep.record import Severity
+from ssdprep.wording import counted, quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ssd.training.history import Epoch
+    from ssdprep.record import Finding
+
+HEADER = "epoch   stage     loss    class      box   val AP50   val AP     photos/s   left"
+_NAMES = 12  # of classes in one sentence
+
+
+def listed(names: Sequence[str]) -> str:
+    """Class names in a sentence; of very many the first and how many more."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more
+
+
+def introduced(data: Path, training: int, validation: int, classes: Sequence[str]) -> str:
+    """What is trained on."""
+    return (
+        f"{data}: {counted(training, 'photo')} to train on, {validation:,} to validate on, "
+        f"{counted(len(classes), 'class')}: {listed(classes)}"
+    )
+
+
+def introduced_devices(replicas: int, workers: int, chief: bool) -> str:
+    """What it is trained on: devices, and processes."""
+    role = "" if workers == 1 else "; this one evaluates and writes" if chief else "; the chief evaluates and writes"
+    return f"{counted(replicas, 'device')} in {counted(workers, 'process')} share each batch{role}"
+
+
+def left_out(data: Path, photos: int, boxes: int, findings: Sequence[Finding]) -> str:
+    """How many photos and boxes do not take part, and the codes of what was found; "" where everything does."""
+    parts = [counted(n, noun) for n, noun in ((photos, "photo"), (boxes, "box")) if n]
+    if not parts:
+        return ""
+    codes = Counter(f.code for f in findings if f.severity is not Severity.INFO).most_common()
+    why = f" ({', '.join(f'{n} x {code}' for code, n in codes)})" if codes else ""
+    return f"left out: {' and '.join(parts)}{why}; which, and what cures it: ssdprep audit {quoted(data)}"
+
+
+def told(line: Epoch, epochs: int, better: bool, left: float) -> str:
+    """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept. ``left``: seconds."""
+    return (
+        f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
+        f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
+        f"{clock(left):>8}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def sparkline(shares: Sequence[float], width: int = 16) -> str:
+    """The last values in 0..1 as block characters, a blank where one is not defined."""
+    return "".join(" " if math.isnan(v) else "▁▂▃▄▅▆▇█"[min(7, int(v * 8))] for v in shares[-width:])

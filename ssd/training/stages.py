@@ -1,0 +1,84 @@
+"""How to train: the recipe, and what it means stage by stage - which layers learn, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import keras
+
+from ssd.augmentation import Augmentation
+from ssd.training.learner import OPTIMIZERS, Averaged, WarmCosine
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The defaults are what docs/benchmarks.md measured."""
+
+    epochs: int = 40
+    frozen_epochs: int = 3  # the first so many train only what is new; none where all weights are random
+    batch: int = 16
+    rate: float = 1e-3  # of the heads, and of everything where all weights are random
+    backbone_share: float = 0.5  # of that rate, for pretrained layers
+    warmup_epochs: float = 2.0  # of the run, and again of the backbone when it is freed
+    final_rate: float = 0.02  # share of the peak that the cosine ends at
+    clip_norm: float = 10.0
+    averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
+    first_free_block: int = 3  # pretrained blocks before it stay frozen
+    optimizer: str = "adam"  # a key of `ssd.training.learner.OPTIMIZERS`
+    weight_decay: float | None = None  # a step, times the rate; None: as the optimizer has it (adamw 0.004, others 0)
+    patience: int | None = None  # epochs without a better AP50 on val after which training ends; None: it never does
+    balance: float = 0.0  # how strongly photos of rare classes are preferred, 0..1: `ssd.sampling.repeat_factors`
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {**asdict(self), "augmentation": self.augmentation._asdict()}
+
+
+def stages(recipe: Recipe, pretrained: Sequence[str]) -> list[tuple[str, int]]:
+    """Names of the stages and how many epochs each has."""
+    frozen = min(recipe.frozen_epochs, recipe.epochs) if pretrained else 0
+    both = [("heads", frozen), ("all", recipe.epochs - frozen)]
+    return [(stage, epochs) for stage, epochs in both if epochs]
+
+
+def freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: Recipe) -> None:
+    """Set which layers learn. BatchNorm that came with statistics keeps them, and its scale, throughout.
+
+    Where statistics are learnt, they follow within a few dozen steps: the published momentum, 0.999, is for millions of
+    photos, and on hundreds would evaluate with the statistics of random weights.
+    """
+    known = set(pretrained)
+    n = recipe.first_free_block
+    first_free = (f"block_{n}_", f"block{n}_", f"conv_dw_{n}")  # as MobileNetV2, VGG-16 and MobileNet name it
+    early = True  # layers stand in the order of the graph: the first blocks come first
+    for layer in model.layers:
+        early = early and not layer.name.startswith(first_free)
+        statistics = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = layer.name not in known or (stage == "all" and not early and not statistics)
+        if statistics and layer.trainable:
+            layer.momentum = min(layer.momentum, 0.98)
+
+
+def optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]) -> Averaged:
+    """The optimizer of a stage that begins after ``begun`` epochs of ``steps`` steps each.
+
+    Biases, BatchNorm and the lengths of normalised maps do not decay.
+    """
+    total = recipe.epochs * steps
+    warmup = max(1, min(round(recipe.warmup_epochs * steps), total // 4))
+    known = set(pretrained)
+    slow = {v.path for layer in model.layers if layer.name in known for v in layer.trainable_variables}
+    made = OPTIMIZERS[recipe.optimizer](
+        WarmCosine(recipe.rate, warmup, total, recipe.final_rate, begun * steps),
+        slow,
+        recipe.backbone_share,
+        warmup,
+        recipe.averaging,
+        global_clipnorm=recipe.clip_norm,
+        **({} if recipe.weight_decay is None else {"weight_decay": recipe.weight_decay}),
+    )
+    made.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", "scale"])
+    return made

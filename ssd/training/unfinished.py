@@ -1,0 +1,117 @@
+"""A run that is not finished: all that training needs to go on where it was cut, in one file of the run folder.
+
+The file stands from the end of the first epoch to the end of the run. It always shows the end of an epoch: it is
+written aside and put in place in one act, so that a process may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssd.training.history import Epoch
+from ssdprep.record import SsdprepError
+
+if TYPE_CHECKING:
+    from ssd.pipeline import Example
+
+STATE = "unfinished.npz"
+_SHORT = 40  # characters of a value in a message
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Where a run stands at the end of an epoch.
+
+    identity: what the run is made from, as JSON types; weights: of ``model.variables``, in their order; slots: of
+    ``optimizer.variables`` (moments, averages, the count of steps), those of the stage that the last epoch is in.
+    """
+
+    identity: Mapping[str, Any]
+    history: tuple[Epoch, ...]
+    weights: tuple[np.ndarray, ...]
+    slots: tuple[np.ndarray, ...]
+
+    @classmethod
+    def load(cls, folder: Path) -> Unfinished | None:
+        """What `save` wrote; None where the folder holds no unfinished run, `SsdprepError` where it cannot be read."""
+        path = folder / STATE
+        if not path.exists():
+            return None
+        try:
+            with np.load(path) as stored:
+                told = json.loads(bytes(stored["told"]))
+                history = tuple(Epoch(**line) for line in told["history"])
+                return cls(told["identity"], history, _arrays(stored, "weight"), _arrays(stored, "slot"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SsdprepError(f"{path} cannot be read: {error}", "train anew with --force") from error
+
+    def save(self, folder: Path) -> None:
+        """Put the state in place of the one before."""
+        told = json.dumps({"identity": self.identity, "history": [vars(line) for line in self.history]})
+        numbered = {f"{kind}/{i}": v for kind in ("weight", "slot") for i, v in enumerate(getattr(self, f"{kind}s"))}
+        partial = folder / f".partial-{STATE}"
+        with partial.open("wb") as file:
+            np.savez(file, told=np.frombuffer(told.encode(), np.uint8), **numbered)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(folder / STATE)
+
+    def require_same(self, identity: Mapping[str, Any], folder: Path) -> None:
+        """`SsdprepError` names what differs between the unfinished run and one of this identity."""
+        before, now = _flat(self.identity), _flat(_as_json(identity))
+        changed = [key for key in before | now if before.get(key) != now.get(key)]
+        if changed:
+            raise SsdprepError(
+                f"{folder} holds an unfinished run that this one cannot continue: "
+                + "; ".join(_difference(key, before.get(key), now.get(key)) for key in changed),
+                "the command that began it, to go on; --force, to begin anew; or another --out",
+            )
+
+
+def identity_of(examples: Mapping[str, Sequence[Example]], **facts: Any) -> dict[str, Any]:
+    """What a run is made from: ``facts``, and a hash of the photos and labels of each part ("train", "val")."""
+    return _as_json({**facts, "photos": {part: _fingerprint(photos) for part, photos in examples.items()}})
+
+
+def _fingerprint(examples: Sequence[Example]) -> str:
+    """A hash of the photos' names and sizes, in pixels and in bytes, their boxes and classes, in their order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        place = example.shard[0] if example.shard else Path(example.source)
+        size = place.stat().st_size if place.is_file() else 0
+        digest.update(f"{Path(example.source).name} {example.size} {size} {len(example.ids)}\n".encode())
+        for values in (example.boxes, example.ids, example.difficult):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _arrays(stored: Any, kind: str) -> tuple[np.ndarray, ...]:
+    count = sum(name.startswith(f"{kind}/") for name in stored.files)
+    return tuple(stored[f"{kind}/{i}"] for i in range(count))
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(values))
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """{"recipe": {"batch": 16}} as {"recipe batch": 16}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key} ") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if key.startswith("photos "):
+        return f"the {key.removeprefix('photos ')} photos or their labels have changed"
+    old, new = (text if len(text := str(value)) <= _SHORT else "another" for value in (before, now))
+    return f"{key} was {old}, is {new}"

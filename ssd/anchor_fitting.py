@@ -26,7 +26,6 @@ from ssd.detector import anchors_of, build_detector, map_sizes
 from ssd.examples import Example
 from ssd.preset_file import write_preset
 from ssd.presets import preset
-from ssdprep.derived import folder_beside
 from ssdprep.disk import require_place
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import counted, quoted
@@ -81,10 +80,10 @@ def fit_folder(
 ) -> Fitted:
     """Fit a preset's anchors to the training boxes of a data set, and write the preset as JSON.
 
-    out: by default ``DATA-anchors.json``. The test split is never looked at. `SsdprepError` where there are fewer than
-    20 boxes to fit to, or a file is already there and ``force`` is not given.
+    out: by default ``NAME-OF-DATA-anchors.json`` in the current folder. The test split is never looked at.
+    `SsdprepError` where there are fewer than 20 boxes to fit to, or a file is already there and ``force`` is not given.
     """
-    file = out or folder_beside(data, "anchors.json")
+    file = out or Path(f"{data.resolve().name}-anchors.json")
     _check_place(file, force)
     config = preset(preset_name)
     source = open_source(data, track=track)

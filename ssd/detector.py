@@ -14,6 +14,7 @@ from ssd.anchors import anchor_boxes
 from ssd.config import Config
 from ssd.converters import from_ssd_keras, is_ssd_keras, read_ssd_pytorch
 from ssd.heads import maps_of, predictions, scaled
+from ssd.presets import PRESETS
 from ssdprep.record import SsdprepError
 
 
@@ -25,10 +26,15 @@ def build_detector(config: Config, n_classes: int) -> keras.Model:
     stand in the order layer, row, column, box in cell: that of `anchors_of`.
     """
     image = keras.Input((*config.image_size, 3), name=config.names.image)
-    backbone = import_module(f"ssd.backbones.{config.backbone}")
-    x = backbone.features(scaled(image, config.scaling), config.alpha, **dict(config.backbone_options))
-    maps = maps_of(keras.Model(image, x), config)
+    maps = maps_of(_backbone(image, config), config)
     return keras.Model(image, predictions(maps, config, n_classes), name=config.name)
+
+
+def _backbone(image: keras.KerasTensor, config: Config) -> keras.Model:
+    """The feature extractor alone, of pixels in 0..255."""
+    module = import_module(f"ssd.backbones.{config.backbone}")
+    features = module.features(scaled(image, config.scaling), config.alpha, **dict(config.backbone_options))
+    return keras.Model(image, features)
 
 
 def map_sizes(model: keras.Model, config: Config) -> list[tuple[int, int]]:
@@ -102,14 +108,30 @@ def copy_weights(model: keras.Model, stored: dict[str, list[np.ndarray]], source
         elif values and layer.name in backbone:
             raise SsdprepError(
                 f"{source} is no backbone for {model.name}: {layer.name} has the shapes {given}, not {wanted}",
-                "weights must be of the same backbone and width multiplier; see --preset",
+                _remedy_for(stored),
             )
     if not copied:
         raise SsdprepError(
             f"no layer of {source} fits {model.name}",
-            "weights must be of the same backbone and width multiplier, or of a detector of the same preset",
+            _remedy_for(stored),
         )
     return tuple(copied)
+
+
+def _remedy_for(stored: dict[str, list[np.ndarray]]) -> str:
+    """Names the presets whose backbone has these weights."""
+    shapes = {name: [v.shape for v in values] for name, values in stored.items() if values}
+    fitting = [name for name, config in PRESETS.items() if _has_backbone(shapes, config)]
+    if fitting:
+        return f"a preset that they fit: --preset {' or '.join(fitting)}"
+    return "weights must be of the same backbone and width multiplier, or of a detector of the same preset"
+
+
+def _has_backbone(shapes: dict[str, list[tuple[int, ...]]], config: Config) -> bool:
+    """Whether all layers of the preset's backbone that have weights have them with these shapes."""
+    image = keras.Input((*config.image_size, 3))
+    wanted = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in _backbone(image, config).layers}
+    return all(shapes.get(name) == each for name, each in wanted.items() if each)
 
 
 def _published(config: Config) -> keras.Model:

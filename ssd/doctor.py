@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ssd.options import Data
 from ssdprep import console
 from ssdprep.options import Debug, Json, Quiet, Seed
 
@@ -15,9 +16,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def doctor(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder of photos and LabelImg XML, or what ssdprep tfrecord wrote.")
-    ] = Path("data"),
+    data: Data = Path("data"),
     weights: Annotated[
         str, typer.Option(metavar="imagenet|none|PATH", help="Where training would start, as ssd.train takes it.")
     ] = "imagenet",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ssd.options import Data, RunFolder
 from ssdprep import console
 from ssdprep.options import Debug, Json, Quiet
 
@@ -15,10 +16,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that ssd.train left.", show_default=False)],
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder of photos and LabelImg XML, or what ssdprep tfrecord wrote.")
-    ] = Path("data"),
+    run: RunFolder,
+    data: Data = Path("data"),
     split: Annotated[
         str | None,
         typer.Option(

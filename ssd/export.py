@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ssd.options import RunFolder
 from ssdprep import console
 from ssdprep.options import Debug, Json, Quiet
 
@@ -27,7 +28,7 @@ class FormatName(StrEnum):
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that ssd.train left.", show_default=False)],
+    run: RunFolder,
     format: Annotated[FormatName, typer.Option("--format", "-f", help="Of the file.")] = FormatName.ONNX,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where it goes.", show_default="RUN/exports")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd.options import Data
 from ssdprep import console
 from ssdprep.options import Debug, Json, Quiet, Seed
 
@@ -55,15 +56,15 @@ def _listed(ratios: tuple[float, ...]) -> str:
 
 @app.command()
 def fit_anchors(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder of photos and LabelImg XML, or what ssdprep tfrecord wrote.")
-    ] = Path("data"),
+    data: Data = Path("data"),
     preset: Annotated[
         str, typer.Option(metavar="NAME|FILE.json", help="The detector whose anchors are fitted.")
     ] = "mobilenet_v2_ssd_224",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE.json", help="The new preset.", show_default="DATA-anchors.json"),
+        typer.Option(
+            "--out", "-o", metavar="FILE.json", help="The new preset.", show_default="NAME-OF-DATA-anchors.json"
+        ),
     ] = None,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is already there.")] = False,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd.examples import Example, evenly
-from ssd.pipeline import decode
+from ssd.pipeline import read
 from ssd.run import Run
 from ssdprep.record import Box, Object
 
@@ -91,7 +91,7 @@ def sheet_picture(run: Run, examples: Sequence[Example], *, count: int = 9, thre
     chosen = evenly(examples, count)
     tiles, colours = [], palette(run.labels.names)
     for example, rows in zip(chosen, run.detect(chosen, score=threshold), strict=True):
-        image, name = decode(example.encoded()).numpy(), Path(example.source).name
+        image, name = read(example).numpy(), Path(example.source).name
         objects, scores = found_objects(run, rows)
         found = found_panel(image, objects, scores, "", "found", colours=colours)
         tiles.append((panel(image, labelled(run, example), None, name, "labels", colours=colours), found))

@@ -1,4 +1,5 @@
-"""Photos to batches. Training, evaluation and prediction read their pixels here, and nowhere else.
+"""Photos to batches. Whatever sees an `Example` reads its pixels here; prediction, which decodes each photo once and
+may see videos, reads its own (`ssd.prediction.sources`) and brings them to the input by the same `to_input`.
 
 A photo's bytes become an upright RGB JPEG or PNG (`ssdprep.images.upright_bytes`; its own bytes where they are one
 already), TensorFlow decodes those, and one resampling brings them to the network's input. A TFRecord holds such bytes.
@@ -39,6 +40,18 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         lambda: tf.io.decode_png(encoded, channels=3),
     )
     return tf.ensure_shape(image, (None, None, 3))
+
+
+def read(example: Example) -> tf.Tensor:
+    """The photo of an example, upright: uint8 (H, W, 3). `SsdprepError` names one that cannot be read."""
+    try:
+        return decode(example.encoded())
+    except (ImageFault, OSError) as error:
+        finding = damage(Path(example.source), error)
+        raise SsdprepError(f"{finding.path}: {finding.message}", finding.remedy) from error
+    except tf.errors.OpError as error:
+        told = f"{example.source}: cannot be decoded: {error.message}"
+        raise SsdprepError(told, "copy it from its source again") from error
 
 
 def to_input(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -156,7 +169,7 @@ class _Pictures:
     def _picture(self, index: int, example: Example) -> np.ndarray:
         if index in self._kept:
             return self._kept[index]
-        image = _decoded(example)
+        image = _read_inside(example)
         picture = (_shrink(image, self._longest) if self._longest else image).numpy()
         with self._room:
             if index not in self._kept and picture.nbytes <= self._left:
@@ -165,18 +178,12 @@ class _Pictures:
         return picture
 
 
-def _decoded(example: Example) -> tf.Tensor:
-    """The photo; where it cannot be read, an error whose text `faults_named` understands."""
+def _read_inside(example: Example) -> tf.Tensor:
+    """`read` within a data set: its error becomes a text that `faults_named` understands."""
     try:
-        return decode(example.encoded())
-    except (ImageFault, OSError) as error:
-        finding = damage(Path(example.source), error)
-        cause, told = error, (f"{finding.path}: {finding.message}", finding.remedy)
-    except tf.errors.OpError as error:
-        cause, told = error, (f"{example.source}: cannot be decoded: {error.message}", "copy it from its source again")
+        return read(example)
     except SsdprepError as error:
-        cause, told = error, (error.message, error.remedy)
-    raise RuntimeError(_FAULT + json.dumps(told)) from cause
+        raise RuntimeError(_FAULT + json.dumps((error.message, error.remedy))) from error
 
 
 def _shrink(image: tf.Tensor, longest: int) -> tf.Tensor:

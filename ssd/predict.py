@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ssd.options import RunFolder
 from ssdprep import console
 from ssdprep.options import Debug, Json, Quiet
 
@@ -15,7 +16,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that ssd.train left.", show_default=False)],
+    run: RunFolder,
     sources: Annotated[
         list[Path],
         typer.Argument(metavar="SOURCE...", help="Photos, videos, or folders of photos.", show_default=False),

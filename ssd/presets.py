@@ -9,7 +9,7 @@ from ssd.config import Config, Extra, LayerNames
 from ssdprep.record import SsdprepError
 
 if TYPE_CHECKING:
-    from ssd.facts import PresetFacts
+    from ssd.summarising import PresetFacts
 
 __all__ = ["PRESETS", "Config", "preset", "table"]
 
@@ -197,6 +197,6 @@ def preset(name: str) -> Config:
 
 def table(n_classes: int = 20) -> list[PresetFacts]:
     """All presets, counted from the models themselves: input, maps, boxes, parameters, multiply-adds, source."""
-    from ssd.facts import facts_of
+    from ssd.summarising import facts_of
 
     return [facts_of(config, n_classes) for config in PRESETS.values()]

@@ -13,7 +13,7 @@ from ssdprep.options import Debug, Json, Quiet
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ssd.facts import Summary
+    from ssd.summarising import Summary
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -82,7 +82,7 @@ def summary(
     from ssdprep.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from ssd.facts import summary_of
+    from ssd.summarising import summary_of
 
     console.show(summary_of(preset, classes), summary_report)
 

@@ -74,7 +74,7 @@ def _found(pictures: Sequence[Found], remark: str) -> tuple[RenderableType, Rend
 
     counts = Counter(thing.name for picture in pictures for thing in picture.objects)
     scores = [score for picture in pictures for score in picture.scores]
-    best = f"{min(scores):.2f} to {max(scores):.2f}" if scores else ""
+    best = " to ".join(dict.fromkeys(f"{score:.2f}" for score in (min(scores), max(scores)))) if scores else ""
     found = ", ".join(f"{n:,} {name}" for name, n in sorted(counts.items()))
     note = Text(", ".join(filter(None, (best, remark))), style="dim")
     return found or Text("nothing", style="dim"), note

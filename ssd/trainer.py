@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import zlib
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ssd.data import Source, open_source, readable, train_and_val
@@ -24,7 +26,7 @@ from ssd.training.history import Epoch, best_of
 from ssd.training.loop import train
 from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
-from ssd.training.unfinished import STATE
+from ssd.training.unfinished import STATE, identity_of
 from ssdprep import __version__
 from ssdprep.derived import merged
 from ssdprep.labels import LabelMap
@@ -94,19 +96,17 @@ def train_folder(
         )
     if not is_chief(strategy):
         say, track = (lambda line: None), untracked
-    folder = out or Path("runs") / data.resolve().name
-    if force:
-        (folder / STATE).unlink(missing_ok=True)
-    elif (folder / "config.json").exists() and not (folder / STATE).exists():
-        raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
+    config, folder = preset(preset_name), out or Path("runs") / data.resolve().name
+    if is_chief(strategy):
+        _make_room(folder, force)
     keras.utils.set_random_seed(seed)
     source = open_source(data, track=track)
     (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
     _require_boxes(source, train=training, val=validation)
     with strategy.scope():
-        run = Run.new(preset(preset_name), source.labels)
+        run = Run.new(config, source.labels)
     pretrained = start_from(run, weights)
-    require_same(strategy, _identity(run, training, validation, recipe, seed))
+    require_same(strategy, lambda: _identity(run, training, validation, recipe, seed))
     if is_chief(strategy):
         folder.mkdir(parents=True, exist_ok=True)
     start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
@@ -156,11 +156,25 @@ def _require_boxes(source: Source, **parts: Sequence[Example]) -> None:
             )
 
 
+def _make_room(folder: Path, force: bool) -> None:
+    """`SsdprepError` where a finished run would be replaced unasked; an unfinished one goes on, or with force goes."""
+    if force:
+        (folder / STATE).unlink(missing_ok=True)
+    elif (folder / "config.json").exists() and not (folder / STATE).exists():
+        raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
+
+
 def _identity(run: Run, training: Sequence[Example], validation: Sequence[Example], recipe: Recipe, seed: int) -> str:
     """What several workers must have in common, wherever each keeps its files."""
-    photos = [(Path(e.source).name, e.size, e.boxes.tolist(), e.ids.tolist()) for e in (*training, *validation)]
-    weights = zlib.crc32(b"".join(value.tobytes() for value in run.model.get_weights()))
-    return repr((run.config, run.labels.names, len(training), photos, recipe, seed, weights))
+    weights = 0
+    for value in run.model.get_weights():
+        weights = zlib.crc32(np.ascontiguousarray(value), weights)
+    return json.dumps(
+        identity_of(
+            {"train": training, "val": validation}, preset=run.config.to_dict(), classes=run.labels.names,
+            recipe=recipe.to_dict(), seed=seed, weights=weights,
+        )
+    )  # fmt: skip
 
 
 def start_from(run: Run, weights: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from ssd.checkup.colour_order import colour_orders
 from ssd.checkup.label_doubts import label_looks
 from ssd.data import open_source
 from ssd.examples import Example
-from ssd.pipeline import decode
+from ssd.pipeline import read
 from ssd.presets import preset
 from ssd.run import Run
 from ssd.trainer import start_from
@@ -66,7 +66,7 @@ SHIFTS = {
 def as_bgr(example: Example, folder: Path) -> Example:
     """The photo as OpenCV saves what it took for RGB, as a file in a folder."""
     target = folder / f"{Path(example.source).stem}.png"
-    target.write_bytes(encode_png(np.ascontiguousarray(decode(example.encoded()).numpy()[..., ::-1])))
+    target.write_bytes(encode_png(np.ascontiguousarray(read(example).numpy()[..., ::-1])))
     return replace(example, source=str(target))
 
 

@@ -26,7 +26,7 @@ from ssd.data import open_source, readable  # noqa: E402
 from ssd.evaluation.diagnosis import diagnose  # noqa: E402
 from ssd.evaluation.findings import findings_of  # noqa: E402
 from ssd.evaluation.measuring import score  # noqa: E402
-from ssd.pipeline import Example, decode  # noqa: E402
+from ssd.pipeline import Example, read  # noqa: E402
 from ssd.run import Run  # noqa: E402
 from ssdprep import boxes as geometry  # noqa: E402
 from ssdprep.images import encode_png  # noqa: E402
@@ -98,7 +98,7 @@ def swapped(examples: Sequence[Example], folder: Path) -> list[Example]:
     copies = []
     for i, example in enumerate(examples):
         path = folder / f"{i}.png"
-        path.write_bytes(encode_png(np.ascontiguousarray(decode(example.encoded()).numpy()[..., ::-1])))
+        path.write_bytes(encode_png(np.ascontiguousarray(read(example).numpy()[..., ::-1])))
         copies.append(replace(example, source=str(path), shard=None))
     return copies
 

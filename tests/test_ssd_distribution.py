@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import REPOSITORY, Ran
+from tiny import TINY
 
+from ssd.preset_file import write_preset
 from ssd.training.distribution import multiworker
 from ssdprep.record import SsdprepError
 
@@ -43,11 +45,13 @@ def photos(tmp_path_factory, sample) -> Path:
     for annotation in sorted((sample / "photos").glob("20190[67]*.xml")):
         for part in annotation.parent.glob(annotation.stem + ".*"):
             shutil.copy2(part, folder)
+    write_preset(folder.with_name("tiny.json"), TINY)
     return folder
 
 
 def options(photos: Path, start: Path, out: Path) -> list[str]:
-    words = f"--preset mobilenet_v2_035_ssd_224 --batch 8 --epochs 2 --weights {start} --json --out {out}"
+    preset = photos.with_name("tiny.json")
+    words = f"--preset {preset} --batch 8 --epochs 2 --weights {start} --json --out {out}"
     return [str(photos), *words.split()]
 
 
@@ -104,6 +108,8 @@ def test_two_devices_train_what_one_does(photos, alone, sample, tmp_path):
 
 def test_two_workers_train_what_one_process_does_and_the_chief_writes(photos, alone, sample, tmp_path):
     addresses = free_addresses(2)
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker" / "config.json").write_text("a run of its own")
     processes = [
         begun(
             "-m", "ssd.train", *options(photos, sample / "start.h5", tmp_path / kind), "--strategy", "multiworker",
@@ -115,37 +121,53 @@ def test_two_workers_train_what_one_process_does_and_the_chief_writes(photos, al
     assert (chief.code, worker.code) == (0, 0), chief.err + worker.err
     assert figures(tmp_path / "chief") == pytest.approx(figures(alone), rel=1e-4)
     assert {p.name for p in (tmp_path / "chief").iterdir()} == {p.name for p in alone.iterdir()}
-    assert not (tmp_path / "worker").exists()
+    (kept,) = (tmp_path / "worker").iterdir()
+    assert kept.read_text() == "a run of its own"
     for told, other in zip(chief.json["history"], worker.json["history"], strict=True):
         assert {name: told[name] for name in FIGURES} == {name: other[name] for name in FIGURES}
     assert "2/2" in chief.err
     assert "2/2" not in worker.err
 
 
-def pair(sample: Path, out: Path, *data: Path) -> list[subprocess.Popen[str]]:
-    """Two workers, each with its data; the first is the chief."""
+SAME = """
+import sys
+from ssdprep.tensorflow import import_tensorflow
+import_tensorflow()
+from ssd.training.distribution import losses_named, multiworker, require_same
+from ssdprep.record import SsdprepError
+
+strategy = multiworker()
+try:
+    with losses_named():
+        require_same(strategy, lambda: "what both see")
+        require_same(strategy, lambda: sys.argv[1])
+        require_same(strategy, lambda: "what the chief goes on with")
+except SsdprepError as error:
+    sys.exit(error.message)
+"""
+
+
+def test_a_worker_that_sees_something_else_ends_and_the_chief_with_it():
     addresses = free_addresses(2)
-    return [
-        begun(
-            "-m", "ssd.train", *options(each, sample / "start.h5", out), "--strategy", "multiworker",
-            task=("worker", index), cluster={"worker": addresses},
-        )
-        for index, each in enumerate(data)
-    ]  # fmt: skip
-
-
-def test_a_worker_that_sees_other_photos_ends_and_the_chief_with_it(photos, sample, tmp_path):
-    fewer = tmp_path / "fewer"
-    shutil.copytree(photos, fewer)
-    max(fewer.glob("*.xml")).unlink()
-    chief, other = map(ended, pair(sample, tmp_path / "run", photos, fewer))
-    assert (chief.code, other.code) == (2, 2)
+    processes = [
+        begun("-c", SAME, f"photos of worker {index}", task=("worker", index), cluster={"worker": addresses})
+        for index in range(2)
+    ]
+    chief, other = map(ended, processes)
     assert "this worker does not see the photos, labels, classes, start weights and options" in other.err
     assert re.search(r"worker( 1)? has gone", chief.err)
+    assert (chief.code, other.code) == (1, 1)
 
 
 def test_a_worker_that_is_killed_ends_the_chief_with_one_message(photos, sample, tmp_path):
-    chief, other = pair(sample, tmp_path / "run", photos, photos)
+    addresses = free_addresses(2)
+    chief, other = (
+        begun(
+            "-m", "ssd.train", *options(photos, sample / "start.h5", tmp_path / "run"), "--strategy", "multiworker",
+            task=("worker", index), cluster={"worker": addresses},
+        )
+        for index in range(2)
+    )  # fmt: skip
     assert "share each batch" in other.stderr.readline()
     other.kill()
     other.communicate()

@@ -18,9 +18,10 @@ from make_labelled import labelled_folder
 
 from ssd.anchors import anchor_boxes
 from ssd.augmentation import Augmentation
+from ssd.checkup.box_evidence import box_evidence
 from ssd.data import open_source
 from ssd.examples import Example, RecordTable, chosen
-from ssd.pipeline import batch_examples, evaluation_batches, faults_named, training_batches
+from ssd.pipeline import batch_examples, evaluation_batches, faults_named, read, training_batches
 from ssd.presets import preset
 from ssd.sampling import Order, repeat_factors, steps_per_epoch
 from ssdprep.formats.tfexample import serialise
@@ -202,6 +203,13 @@ def test_memory_stays_within_its_bound(tmp_path):
     grown(0, steps=4)  # what TensorFlow takes for itself
     assert grown(5_000_000) < 100
     assert grown(1_000_000_000) > 150
+
+
+def test_a_photo_that_has_gone_is_named_whoever_reads_it(examples):
+    gone = replace(examples[1], source="photos/gone.jpg")
+    for use in (lambda: read(gone), lambda: box_evidence([gone] * 12)):
+        with pytest.raises(SsdprepError, match=r"photos/gone\.jpg"):
+            use()
 
 
 # TFRecords

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import run
 
-from ssd.facts import summary_of
 from ssd.presets import PRESETS
+from ssd.summarising import summary_of
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
+from tiny import TINY
 
 from ssd.data import Source, train_and_val
 from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
 from ssd.pipeline import Example, batch_examples
 from ssd.presets import preset
 from ssd.run import Run
-from ssd.trainer import train
+from ssd.trainer import train, train_folder
 from ssd.training.history import Epoch, best_of
 from ssd.training.learner import OPTIMIZERS, AveragedAdam, WarmCosine
 from ssd.training.stages import Recipe, freeze, optimizer
@@ -95,8 +96,10 @@ def detector() -> keras.Model:
 
 def test_a_backbone_of_another_width_is_refused(detector, weights):
     file = next(weights.glob("mobilenet_v2_*.h5"))
-    with pytest.raises(SsdprepError, match="is no backbone for"):
+    with pytest.raises(SsdprepError, match="is no backbone for") as caught:
         load_weights(detector, file)
+    assert "--preset mobilenet_v2_ssd_224 or " in caught.value.remedy
+    assert SMALL.name not in caught.value.remedy
 
 
 def test_the_demo_starts_from_its_file(sample):
@@ -118,6 +121,14 @@ def test_a_file_that_is_no_weights_says_so(detector, tmp_path):
         load_weights(detector, tmp_path / "x.h5")
     with pytest.raises(SsdprepError, match="does not exist"):
         load_weights(detector, tmp_path / "y.h5")
+
+
+def test_a_preset_that_is_no_preset_is_told_before_all_else(tmp_path):
+    (tmp_path / "config.json").write_text("{}")  # a run that is finished
+    with pytest.raises(SsdprepError, match="there is no preset 'mobilenet'"):
+        train_folder(tmp_path / "nowhere", tmp_path, preset_name="mobilenet")
+    with pytest.raises(SsdprepError, match="already holds a run"):
+        train_folder(tmp_path / "nowhere", tmp_path, preset_name=SMALL.name)
 
 
 # Stages, schedule, averages
@@ -217,7 +228,7 @@ def event_values(folder: Path) -> dict:
 
 def test_a_run_survives_and_says_what_it_is(squares, tmp_path):
     """Train an epoch on drawn squares: finite loss, a run that loads and detects the same, also without objects."""
-    run = Run.new(SMALL, LabelMap(("red", "yellow")))
+    run = Run.new(TINY, LabelMap(("red", "yellow")))
     history = train(run, squares, squares, Recipe(epochs=1, batch=2), tmp_path / "run", seed=0, tensorboard=True)
     assert math.isfinite(history[0].loss)
     shown = event_values(tmp_path / "run" / "tensorboard")
@@ -226,7 +237,7 @@ def test_a_run_survives_and_says_what_it_is(squares, tmp_path):
     width, height, png = tf.make_ndarray(shown["labels and detections"])
     assert tf.io.decode_png(png).shape == (int(height), int(width), 3)
     loaded = Run.load(tmp_path / "run")
-    assert (loaded.config, loaded.labels.names) == (SMALL, ("red", "yellow"))
+    assert (loaded.config, loaded.labels.names) == (TINY, ("red", "yellow"))
     twice = [[*Run.load(tmp_path / "run").detect(squares)] for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(*twice, strict=True))
     for rows, e in zip(loaded.detect(squares), squares, strict=True):
@@ -248,7 +259,7 @@ class Spoil(keras.callbacks.Callback):
 
 
 def test_a_step_without_a_number_names_its_photos(squares, tmp_path):
-    run = Run.new(SMALL, LabelMap(("red", "yellow")))
+    run = Run.new(TINY, LabelMap(("red", "yellow")))
     with pytest.raises(SsdprepError) as caught:
         train(run, squares, squares, Recipe(epochs=3, batch=2), tmp_path / "run", seed=0, callbacks=[Spoil()])
     shown = {e.source for e in batch_examples(squares, 4, batch=2, seed=0)}
@@ -276,13 +287,13 @@ class CutIn(keras.callbacks.Callback):
 def test_a_run_cut_between_stages_and_within_one_goes_on(squares, tmp_path):
     """Cut where the backbone is freed and again after; the test of the command compares bit by bit."""
     recipe = Recipe(epochs=4, frozen_epochs=2, batch=2)
-    pretrained = sorted(backbone_layers(build_detector(SMALL, 2)))
+    pretrained = sorted(backbone_layers(build_detector(TINY, 2)))
     ends = []
     for cuts in ([], [2, 3]):
         out = tmp_path / f"{len(cuts)} cuts"
         for cut in (*cuts, 99):
             keras.utils.set_random_seed(0)
-            run = Run.new(SMALL, LabelMap(("red", "yellow")))
+            run = Run.new(TINY, LabelMap(("red", "yellow")))
             with nullcontext() if cut == 99 else pytest.raises(CutError):
                 history = train(run, squares, squares, recipe, out, seed=0, pretrained=pretrained,
                                 callbacks=[CutIn(cut)])  # fmt: skip

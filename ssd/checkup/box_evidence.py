@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd.examples import Example, evenly
-from ssd.pipeline import decode, to_input
+from ssd.pipeline import read, to_input
 from ssdprep.record import Finding, Severity, Track, untracked
 from ssdprep.wording import quoted
 
@@ -109,7 +109,7 @@ def evidence_findings(evidence: BoxEvidence | None, data: Path) -> Iterator[Find
 
 def _scores(example: Example, boxes: Floats, unit: float) -> Floats:
     """Mean standardised contrast of a photo's boxes at each candidate: (candidates,), the labels' own place first."""
-    pixels = np.clip(to_input(decode(example.encoded()), (SIDE, SIDE)).numpy(), 0, 255)
+    pixels = np.clip(to_input(read(example), (SIDE, SIDE)).numpy(), 0, 255)
     candidates = _candidates(boxes, unit)
     total = np.zeros(candidates.shape[:2])
     for contrast in (_colour_contrast(pixels, candidates), _edge_contrast(pixels, candidates)):

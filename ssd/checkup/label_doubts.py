@@ -24,7 +24,7 @@ from ssd.config import Config
 from ssd.detector import backbone_layers
 from ssd.examples import Example, evenly
 from ssd.heads import scaled
-from ssd.pipeline import decode
+from ssd.pipeline import read
 from ssdprep.record import Finding, Severity, Track, untracked
 from ssdprep.wording import quoted
 
@@ -165,7 +165,7 @@ def _crops(describe: Any, parts: Mapping[str, Sequence[Example]], track: Track) 
     decoded: tuple[Example | None, Any] = (None, None)
     for _, example, i in track(rows, "Comparing boxes", len(rows)):
         if decoded[0] is not example:
-            decoded = example, decode(example.encoded())
+            decoded = example, read(example)
         pictures.append(sample(decoded[1], tf.constant(example.boxes[i]), (SIDE, SIDE)))
     batches = [tf.stack(pictures[first : first + 32]) for first in range(0, len(pictures), 32)]
     described = [

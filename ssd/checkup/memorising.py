@@ -20,7 +20,7 @@ from ssd.coverage import best_ious
 from ssd.detector import backbone_layers
 from ssd.evaluation.measuring import evaluate
 from ssd.examples import Example
-from ssd.pipeline import training_batches
+from ssd.pipeline import faults_named, training_batches
 from ssd.run import Run
 from ssd.training.learner import Learner
 from ssd.training.stages import Recipe, freeze
@@ -77,7 +77,8 @@ def memorise(
     batches = iter(training_batches(few, run.config, run.anchors, batch=PHOTOS, seed=seed, how=UNCHANGED))
     taken, scores, loss = 0, None, float("nan")
     for taken in track(range(1, steps + 1), "Learning 8 photos", steps):
-        loss = float(learner.train_on_batch(*next(batches), return_dict=True)["loss"])
+        with faults_named():
+            loss = float(learner.train_on_batch(*next(batches), return_dict=True)["loss"])
         if not math.isfinite(loss):
             break
         if taken % AT_ONCE == 0 or taken == steps:

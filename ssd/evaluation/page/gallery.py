@@ -10,7 +10,7 @@ import numpy as np
 
 from ssd.evaluation.error_costs import KINDS, Kind
 from ssd.examples import Example, evenly
-from ssd.pipeline import decode
+from ssd.pipeline import read
 from ssdprep.page.markup import Html, join, tag
 from ssdprep.page.pictures import Picture, drawn
 from ssdprep.page.sections import image
@@ -97,7 +97,7 @@ class Gallery:
             written = name if is_right else f"{name} "  # two labels of a class, one found, one not: a colour for each
             colours[written] = RIGHT if is_right else WRONG
             things.append(Object(written, Box(*box)))
-        return drawn(decode(self._examples[place].encoded()).numpy(), things, caption, side, colours, quality=80)
+        return drawn(read(self._examples[place]).numpy(), things, caption, side, colours, quality=80)
 
 
 def _told(photo: PhotoErrors, kind: Kind) -> list[str]:

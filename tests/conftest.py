@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,3 +87,52 @@ def weights() -> Path:
 def sample() -> Path:
     """The repository's own sample set. Read only: copy it before changing anything."""
     return REPOSITORY / "data"
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """``made_once("demo", make)``: a folder that ``make`` filled, once for all processes that run tests. Read only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / name).exists():
+                made = shared / f"{name}.partial"
+                shutil.rmtree(made, ignore_errors=True)
+                made.mkdir()
+                make(made)
+                made.rename(shared / name)
+        return shared / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(made_once) -> Path:
+    """What the README's first command leaves, with a third of its epochs: data/, build/demo/, and said.txt."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(REPOSITORY / "data", folder / "data", ignore=shutil.ignore_patterns("__pycache__"))
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "data/demo.sh"],
+            cwd=folder,
+            env={**os.environ, "EPOCHS": "20", "PATH": path, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            timeout=1500,
+        )
+        assert done.returncode == 0, done.stderr
+        (folder / "said.txt").write_text(done.stdout, encoding="utf-8")
+
+    return made_once("demo", make)
+
+
+@pytest.fixture(scope="session")
+def exported(made_once, demo) -> Path:
+    """The demo's detector as run/, with run/exports and told.json: see export_files. Read only."""
+    from export_files import write_exports
+
+    return made_once("exported", lambda folder: write_exports(folder, demo))

@@ -1,94 +1,52 @@
-"""Every export is run in its own runtime, its script as a process that knows nothing of ours, on the sample set."""
+"""Every export is run in its own runtime, on the sample set, and says what Keras says."""
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import shutil
-import struct
-import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from conftest import REPOSITORY, run
+from export_files import FILES, NMS
 from make_photos import exif_block, stored
 from PIL import Image
 
-from ssd.geometry import iou
+from ssd.exports.exporting import export_run
 from ssdprep.formats.voc import dumps
-from ssdprep.record import Box, Object, Record, Size
+from ssdprep.record import Box, Object, Record, Size, SsdprepError
 
 pytest.importorskip("tf2onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
-FILES = {
-    "onnx": ("run.onnx", "detect_opencv.py"),
-    "pb": ("run.pb", "detect_opencv.py"),
-    "tflite": ("run.tflite", "detect_litert.py"),
-    "tflite-fp16": ("run-fp16.tflite", "detect_litert.py"),
-    "tflite-int8": ("run-int8.tflite", "detect_litert.py"),
-    "savedmodel": ("run-savedmodel", None),
-}
-NMS = {
-    "onnx": ("run-nms.onnx", "detect_onnxruntime_nms.py"),
-    "tflite": ("run-nms.tflite", "detect_litert_nms.py"),
-    "savedmodel": ("run-nms-savedmodel", None),
-}
 RUNTIMES = {
     "onnx": {"onnxruntime", "OpenCV"},
     "pb": {"TensorFlow", "OpenCV"},
     "savedmodel": {"TensorFlow"},
     **{name: {"LiteRT"} for name in ("tflite", "tflite-fp16", "tflite-int8")},
 }
-LOW = "0.2"  # a threshold at which a detector of a dozen epochs finds something
+
+
+@pytest.fixture
+def photos(demo) -> Path:
+    """The sample's photos, upright and split."""
+    return demo / "build" / "demo" / "photos"
+
+
+@pytest.fixture
+def trained(exported) -> Path:
+    """A detector that finds enough for what 8-bit integers lose to be small, in all formats."""
+    return exported / "run"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory, sample) -> Path:
-    """The sample's photos, made upright and split."""
-    folder = tmp_path_factory.mktemp("photos") / "set"
-    shutil.copytree(sample / "photos", folder)
-    assert run("ssdprep", "fix-exif", folder, "--frame", "stored").code in (0, 1)
-    assert run("ssdprep", "split", folder, "--val", "0.2", "--test", "0.2").code in (0, 1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(photos, sample) -> Path:
-    """A detector that finds enough for what 8-bit integers lose to be small."""
-    folder = photos.with_name("run")
-    start = ("--preset", "mobilenet_v2_035_ssd_224", "--weights", sample / "start.h5")
-    done = run("ssd.train", photos, *start, "--epochs", "24", "--out", folder)
-    assert done.code == 0, done.err
-    return folder
-
-
-@pytest.fixture(scope="module")
-def exports(trained) -> dict[str, dict]:
-    """What the command says of each format."""
-    told = {}
-    for name in FILES:
-        done = run("ssd.export", trained, "--format", name, "--json")
-        assert done.code == 0, done.err
-        assert done.err == ""  # converters are talkative
-        told[name] = json.loads(done.out)
-    return told
-
-
-@pytest.fixture(scope="module")
-def suppressing(trained) -> dict[str, dict]:
-    """The same of the formats that suppress by themselves; two classes have scores of their own."""
-    told = {}
-    for name in NMS:
-        done = run("ssd.export", trained, "--format", name, "--nms", "-t", "0.3", "-t", "milk carton=0.25", "--json")
-        assert done.code == 0, done.err
-        told[name] = json.loads(done.out)
-    return told
+def told(exported) -> dict[str, dict]:
+    """What the command said of each format; of those that suppress by themselves as "onnx --nms"."""
+    return json.loads((exported / "told.json").read_text(encoding="utf-8"))
 
 
 def folder_of(trained: Path) -> Path:
@@ -96,12 +54,12 @@ def folder_of(trained: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_format_says_what_keras_says(trained, exports, name):
-    answer = exports[name]
+def test_every_format_says_what_keras_says(exported, told, name):
+    answer = told[name]
     file, script = FILES[name]
     wanted = [file, f"{file}.json", *([script] if script else [])]
-    assert answer["files"] == [str(folder_of(trained) / each) for each in wanted]
-    assert all(Path(each).exists() for each in answer["files"])
+    assert answer["files"] == [f"run/exports/{each}" for each in wanted]
+    assert all((exported / each).exists() for each in answer["files"])
     assert {each["runtime"].split()[0] for each in answer["runtimes"]} == RUNTIMES[name]
     exact = name not in ("tflite-fp16", "tflite-int8")
     for each in answer["runtimes"]:
@@ -115,7 +73,7 @@ def test_every_format_says_what_keras_says(trained, exports, name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_labels_size_and_thresholds_travel(trained, exports, name):
+def test_labels_size_and_thresholds_travel(trained, name):
     file, _ = FILES[name]
     about = json.loads((folder_of(trained) / f"{file}.json").read_text(encoding="utf-8"))
     assert about["labels"] == ["apple", "banana", "milk carton"]
@@ -147,8 +105,8 @@ def _inside(path: Path) -> dict:
 
 
 @pytest.mark.parametrize("name", NMS)
-def test_suppression_inside_says_what_suppression_outside_says(trained, suppressing, name):
-    answer = suppressing[name]
+def test_suppression_inside_says_what_suppression_outside_says(trained, told, name):
+    answer = told[f"{name} --nms"]
     file, script = NMS[name]
     assert [Path(each).name for each in answer["files"]] == [file, f"{file}.json", *([script] if script else [])]
     (each,) = answer["runtimes"]  # OpenCV is not among them: it has no such operation
@@ -163,40 +121,11 @@ def test_suppression_inside_says_what_suppression_outside_says(trained, suppress
 
 @pytest.mark.parametrize("name", ["pb", "tflite-int8"])
 def test_suppression_is_refused_where_it_cannot_be(trained, name):
-    done = run("ssd.export", trained, "--format", name, "--nms")
-    assert done.code == 2
-    assert "cannot have suppression inside" in done.err
-    assert "leave out --nms" in done.err
+    with pytest.raises(SsdprepError, match=r"cannot have suppression inside.*leave out --nms"):
+        export_run(trained, name, nms=True)
 
 
-@pytest.mark.parametrize("name", ["onnx", "tflite"])
-def test_scripts_find_the_same_with_suppression_inside_and_outside(
-    trained, exports, suppressing, photos, tmp_path, name
-):
-    """With one score for all classes; then with those that the file tells, which one class has of its own."""
-    some = tmp_path / "some"
-    some.mkdir()
-    for photo in sorted(photos.glob("*.jpg"))[:12]:
-        shutil.copy2(photo, some)
-    found = []
-    for file, script in (FILES[name], NMS[name]):
-        model = folder_of(trained) / file
-        found.append(alone(model.with_name(script), model, some, "--threshold", LOW, cwd=tmp_path))
-    assert sum(len(each["objects"]) for each in found[0]) > 20
-    for one, two in zip(*found, strict=True):
-        assert [o["name"] for o in one["objects"]] == [o["name"] for o in two["objects"]]
-        for here, there in zip(one["objects"], two["objects"], strict=True):
-            assert here["score"] == pytest.approx(there["score"], abs=1e-5)
-            assert here["box"] == pytest.approx(there["box"], abs=0.02)
-    model = folder_of(trained) / NMS[name][0]
-    told = alone(model.with_name(NMS[name][1]), model, some, cwd=tmp_path)
-    kept = [
-        [o for o in each["objects"] if o["score"] > (0.25 if o["name"] == "milk carton" else 0.3)] for each in found[1]
-    ]
-    assert [each["objects"] for each in told] == kept
-
-
-def test_onnx_has_plain_operations_only(trained, exports):
+def test_onnx_has_plain_operations_only(trained):
     import onnx
 
     graph = onnx.load(folder_of(trained) / "run.onnx").graph
@@ -205,148 +134,7 @@ def test_onnx_has_plain_operations_only(trained, exports):
     assert [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == [1, 3, 224, 224]
 
 
-def alone(script: Path, model: Path, *words: object, cwd: Path) -> list[dict]:
-    """What a script prints that runs isolated: no PYTHONPATH, nothing beside it but the export."""
-    done = subprocess.run(
-        [sys.executable, "-I", str(script), str(model), *map(str, words)], cwd=cwd, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-@pytest.mark.parametrize("name", ["onnx", "pb", "tflite"])
-def test_the_script_finds_what_predict_finds(trained, exports, sample, tmp_path, name):
-    """On photos as they come, of every EXIF orientation that the sample has.
-
-    A turned JPEG is not the same to the last bit: predict turns its blocks before they are decoded, OpenCV its pixels.
-    """
-    file, script = FILES[name]
-    (tmp_path / "photos").mkdir()
-    tags = {}
-    for photo in sorted((sample / "photos").glob("*.jpg")):
-        with Image.open(photo) as opened:
-            if opened.format == "JPEG" and tags.setdefault(opened.getexif().get(0x0112, 1), photo) == photo:
-                shutil.copy2(photo, tmp_path / "photos")
-    assert len(tags) > 3
-    ours = run("ssd.predict", trained, tmp_path / "photos", "--threshold", LOW, "--out", tmp_path / "ours", "--json")
-    for part in (file, f"{file}.json", script):
-        shutil.copy2(folder_of(trained) / part, tmp_path)
-    theirs = alone(tmp_path / script, tmp_path / file, "photos", "--threshold", LOW, cwd=tmp_path)
-    wanted = {Path(photo["image"]).name: photo["objects"] for photo in ours.json["photos"]}
-    found = {Path(photo["image"]).name: photo["objects"] for photo in theirs}
-    assert found.keys() == wanted.keys()
-    assert sum(map(len, wanted.values())) > len(tags)
-    plain = tags[1].name
-    for photo, objects in wanted.items():
-        ours_there, theirs_there = ([o["name"] for o in side] for side in (objects, found[photo]))
-        corners = np.array([[o[k] for k in ("xmin", "ymin", "xmax", "ymax")] for o in objects]).reshape(-1, 4)
-        boxes = np.array([o["box"] for o in found[photo]]).reshape(-1, 4)
-        if photo == plain:
-            assert ours_there == theirs_there
-            assert np.abs(corners - boxes).max(initial=0) < 0.02
-            assert [o["score"] for o in found[photo]] == pytest.approx([o["score"] for o in objects], abs=1e-4)
-        else:
-            alike = iou(corners, boxes, "corners") > 0.8
-            alike &= np.array(ours_there)[:, None] == np.array(theirs_there)
-            assert alike.any(axis=1).mean() > 0.8
-        assert (tmp_path / "found" / photo).stat().st_size > 1000
-
-
-def test_the_int8_script_runs(trained, exports, photos, tmp_path):
-    told = alone(
-        folder_of(trained) / "detect_litert.py", folder_of(trained) / "run-int8.tflite", photos, "--threshold", LOW,
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert sum(len(each["objects"]) for each in told) > 20
-
-
-@pytest.mark.parametrize(("name", "needs"), [("onnx", set()), ("tflite", {"ai_edge_litert"})])
-def test_a_script_is_short_and_needs_nothing_of_ours(trained, exports, name, needs):
-    text = (folder_of(trained) / FILES[name][1]).read_text(encoding="utf-8")
-    imported = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            imported |= {each.name.split(".")[0] for each in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add(node.module.split(".")[0])
-    assert imported - set(sys.stdlib_module_names) == {"cv2", "numpy"} | needs
-    assert text.count("\n") <= 80
-
-
-def test_the_script_reads_films_and_says_what_it_cannot_read(trained, exports, photos, tmp_path):
-    photo = cv2.resize(cv2.imread(str(min(photos.glob("*.jpg")))), (320, 240))
-    film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (320, 240))
-    for _ in range(3):
-        film.write(photo)
-    film.release()
-    (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    told = alone(
-        folder_of(trained) / "detect_opencv.py", folder_of(trained) / "run.onnx", "film.avi", "broken.jpg", "none.mp4",
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert [each["image"] for each in told] == [*(f"film.avi#{i}" for i in range(3)), "broken.jpg", "none.mp4#0"]
-    assert ["error" in each for each in told] == [False, False, False, True, True]
-    assert [path.name for path in (tmp_path / "found").iterdir()] == ["film.mp4"]
-    drawn = cv2.VideoCapture(str(tmp_path / "found" / "film.mp4"))
-    assert (drawn.get(cv2.CAP_PROP_FRAME_COUNT), drawn.get(cv2.CAP_PROP_FPS)) == (3, 5)
-
-
-def test_a_video_is_turned_as_its_tag_says(trained, exports, photos, tmp_path):
-    """A phone held upright writes frames that lie on their side, and a matrix (ISO/IEC 14496-12, tkhd) that says so."""
-    photo = cv2.resize(cv2.imread(str(min(photos.glob("*.jpg")))), (240, 320))
-    film = cv2.VideoWriter(str(tmp_path / "film.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 5, (320, 240))
-    film.write(cv2.rotate(photo, cv2.ROTATE_90_COUNTERCLOCKWISE))
-    film.release()
-    data = bytearray((tmp_path / "film.mp4").read_bytes())
-    matrix = data.index(b"tkhd") + 44
-    data[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 240 << 16, 0, 1 << 30)
-    (tmp_path / "film.mp4").write_bytes(data)
-    cv2.imwrite(str(tmp_path / "photo.png"), photo)
-    words = ("film.mp4", "photo.png", "--threshold", "0.05")
-    film, still = alone(folder_of(trained) / "detect_opencv.py", folder_of(trained) / "run.onnx", *words, cwd=tmp_path)
-    assert still["objects"]
-    assert cv2.VideoCapture(str(tmp_path / "found" / "film.mp4")).read()[1].shape == (320, 240, 3)
-    best = film["objects"][0]["box"], still["objects"][0]["box"]
-    assert iou(np.array(best[:1]), np.array(best[1:]), "corners")[0, 0] > 0.8  # MPEG-4 is not without loss
-
-
-def test_real_photos_of_every_orientation_are_seen_alike(trained, exports, real_data, tmp_path):
-    """The reference photos of the field: one picture, stored in eight ways."""
-    examples = real_data / "exif-orientation-examples"
-    sources = [examples / f"Landscape_{i}.jpg" for i in range(1, 9)]
-    told = alone(
-        folder_of(trained) / "detect_opencv.py", folder_of(trained) / "run.onnx", *sources, "--threshold", "0.02",
-        cwd=tmp_path,
-    )  # fmt: skip
-    first, *others = [each["objects"][0] for each in told]
-    for other in others:
-        assert other["score"] == pytest.approx(first["score"], abs=0.05)
-    for source in sources:
-        assert cv2.imread(str(tmp_path / "found" / source.name)).shape == (1200, 1800, 3)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [(("gone.onnx", "a.jpg"), "gone.onnx is no file of ssd.export"), (("a.jpg", "a.jpg"), "python -m ssd.export RUN")],
-)
-def test_a_script_says_what_it_needs(trained, exports, tmp_path, words, said):
-    (tmp_path / "a.jpg").write_bytes(b"no model")
-    script = folder_of(trained) / "detect_opencv.py"
-    done = subprocess.run([sys.executable, "-I", script, *words], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert said in " ".join(done.stderr.split())
-    helped = subprocess.run([sys.executable, "-I", script, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in helped for word in ("photos, folders, videos", "--threshold", "--show", "first camera"))
-
-
-def test_the_script_draws_over_no_photo(trained, exports, photos, tmp_path):
-    photo = tmp_path / min(photos.glob("*.jpg")).name
-    shutil.copy2(min(photos.glob("*.jpg")), photo)
-    before = photo.read_bytes()
-    alone(folder_of(trained) / "detect_opencv.py", folder_of(trained) / "run.onnx", photo, "--out", ".", cwd=tmp_path)
-    assert photo.read_bytes() == before
-
-
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs")  # the command keeps it to itself
 def test_what_does_not_agree_is_not_written(trained, photos, tmp_path):
     """8-bit integers calibrated on photos that are all grey: the ranges are those of nothing."""
     grey = tmp_path / "grey"
@@ -356,28 +144,27 @@ def test_what_does_not_agree_is_not_written(trained, photos, tmp_path):
             with Image.open(photo) as opened:
                 blank, kind = Image.new("RGB", opened.size, (127, 127, 127)), opened.format
             blank.save(photo, kind)
-    done = run("ssd.export", trained, "--format", "tflite-int8", "--check", grey, "--out", tmp_path / "out")
-    assert done.code == 2
-    assert "does not say what Keras says" in done.err
-    assert "AP50 falls" in done.err
+    with pytest.raises(SsdprepError, match=r"does not say what Keras says .*AP50 falls"):
+        export_run(trained, "tflite-int8", tmp_path / "out", data=grey)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_export_is_replaced_only_when_asked(trained, exports):
-    again = run("ssd.export", trained, "--format", "tflite")
-    assert again.code == 2
-    assert "--force" in again.err
-    assert run("ssd.export", trained, "--format", "tflite", "--force").code == 0
+def test_an_export_is_replaced_only_when_asked(trained, tmp_path):
+    (file := tmp_path / "run.onnx").write_bytes(b"an earlier one")
+    with pytest.raises(SsdprepError, match="--force"):
+        export_run(trained, "onnx", tmp_path)
+    assert file.read_bytes() == b"an earlier one"
+    assert run("ssd.export", trained, "--format", "onnx", "--out", tmp_path, "--force").code == 0
+    assert file.stat().st_size > 100_000
 
 
 def test_photos_without_labels_and_no_photos_at_all(trained, photos, tmp_path):
     (tmp_path / "bare").mkdir()
     for photo in sorted(photos.glob("*.jpg"))[:4]:
         shutil.copy2(photo, tmp_path / "bare")
-    done = run("ssd.export", trained, "--check", tmp_path / "bare", "--out", tmp_path / "a", "--json")
-    assert done.code == 0, done.err
-    assert done.json["runtimes"][0]["pictures"] == 4
-    assert done.json["runtimes"][0]["AP50_before"] is None
+    first = export_run(trained, data=tmp_path / "bare", out=tmp_path / "a").to_dict()["runtimes"][0]
+    assert first["pictures"] == 4
+    assert first["AP50_before"] is None
 
     moved = tmp_path / "moved"
     shutil.copytree(trained, moved, ignore=shutil.ignore_patterns("exports"))
@@ -386,21 +173,27 @@ def test_photos_without_labels_and_no_photos_at_all(trained, photos, tmp_path):
     done = run("ssd.export", moved)
     assert done.code == 0, done.err
     assert "checked on noise only" in done.out
-    done = run("ssd.export", moved, "--format", "tflite-int8")
-    assert done.code == 2
-    assert "--check DATA" in done.err
+    with pytest.raises(SsdprepError, match="--check DATA"):
+        export_run(moved, "tflite-int8")
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("onnx", "tf2onnx"), ("onnx", "onnxruntime"), ("tflite", "ai_edge_litert")]
-)
-def test_a_missing_package_is_named_with_its_cure(trained, tmp_path, name, package):
-    (tmp_path / f"{package}.py").write_text(f"raise ImportError('No module named {package}')\n")
+def test_a_missing_package_is_named_with_its_cure(trained, tmp_path):
+    (tmp_path / "tf2onnx.py").write_text("raise ImportError('No module named tf2onnx')\n")
     path = f"{tmp_path}:{REPOSITORY}"
-    done = run("ssd.export", trained, "--format", name, "--out", tmp_path / "out", env={"PYTHONPATH": path})
+    done = run("ssd.export", trained, "--out", tmp_path / "out", env={"PYTHONPATH": path})
     assert done.code == 2
-    assert package in done.err
+    assert "tf2onnx" in done.err
     assert 'pip install "ssdprep[export]"' in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "package"), [("onnx", "onnxruntime"), ("tflite", "ai_edge_litert")])
+def test_every_package_that_is_needed_is_named(trained, tmp_path, monkeypatch, name, package):
+    for module in [module for module in sys.modules if module.split(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, module, None)  # Python's own sign for what cannot be imported
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SsdprepError, match=rf"{package}.*pip install \"ssdprep\[export\]\""):
+        export_run(trained, name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -454,7 +247,7 @@ def test_a_file_that_suppresses_is_judged_by_its_detections():
 # Same pixels, same boxes
 
 
-def test_train_evaluate_predict_and_the_exported_file_see_the_same(trained, exports, sample, tmp_path):
+def test_train_evaluate_predict_and_the_exported_file_see_the_same(trained, sample, tmp_path):
     """A JPEG that a tag turns, a PNG with transparency, a grey photo, and a TFRecord of all three."""
     import onnxruntime
     import tensorflow as tf

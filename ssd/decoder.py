@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssd.geometry import Border, Coords
-from ssd.nms import highest, suppress
+from ssd.nms import highest, suppress, voted
+
+NMS_IOU = 0.45  # of the SSD paper, section 2.2
+VOTE_SCORE = 0.01  # what has a lower one would weigh next to nothing in a vote
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,20 +52,28 @@ def detect(
     nms_iou: float = 0.45,
     top_k: int | None = 200,
     candidates_per_class: int | None = 400,
+    vote: bool = False,
 ) -> Floats:
     """The detections on one image: float64 (M, 6), corners in the unit of the anchors, best first.
 
     class_probs: (n, C), class 0 is background; offsets: (n, 4); anchors: (n, 4) centroids. Of each class the
     ``candidates_per_class`` best anchors above ``score`` (a number, or one for each class) go into NMS, which drops a
     box that overlaps a better one of its class by more than ``nms_iou``; the ``top_k`` best of all classes are kept.
-    None: no limit.
+    None: no limit. vote: the boxes that were dropped move the one that stayed (`ssd.nms.voted`); all from `VOTE_SCORE`
+    on take part, so that where a box lies does not depend on ``score``.
     """
     probs, offsets, anchors = np.asarray(class_probs), np.asarray(offsets), np.asarray(anchors)
-    classes, boxes = _candidates(probs, score, candidates_per_class)
+    classes, boxes = _candidates(probs, np.minimum(score, VOTE_SCORE) if vote else score, candidates_per_class)
     scores = probs[boxes, classes].astype(np.float64)
-    kept, corners = suppress(
-        scores, classes, lambda i: decode_boxes(offsets[boxes[i]], anchors[boxes[i]], variances), nms_iou, top_k
-    )
+
+    def corners_of(some: Ints) -> Floats:
+        return decode_boxes(offsets[boxes[some]], anchors[boxes[some]], variances)
+
+    kept, corners = suppress(scores, classes, corners_of, nms_iou, top_k)
+    if vote:
+        counts = scores[kept] > np.broadcast_to(score, probs.shape[1] - 1)[classes[kept] - 1]
+        kept = kept[counts]
+        corners = voted(kept, corners_of(np.arange(len(boxes))), scores, classes, nms_iou)
     return _rows(classes[kept], scores[kept], corners)
 
 

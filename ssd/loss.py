@@ -3,18 +3,27 @@
 L = (L_class + alpha * L_box) / N with N the positives of the batch, at least 1 (Liu et al. 2016, section 2.2). There
 are far more background anchors than objects, so only the worst of them count: three for each positive. They are mined
 over the whole batch, or within each image as the paper has it; an image without objects then teaches nothing.
+
+The paper's box error is the smooth L1 of the offsets. Beside it stands the generalised IoU of the boxes themselves
+(Rezatofighi et al. 2019), which is what they are judged by in the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from ssd.boxes_tf import decode_boxes
 from ssd.replicas import pooled, total
 
 Mining = Literal["batch", "image"]
+BoxLoss = Literal["smooth_l1", "giou"]
+GIOU_WEIGHT = 2.0  # makes it about as large as smooth L1 is late in training; chosen on validation photos
 SMALLEST_PROBABILITY = 1e-15
+_LARGEST_GROWTH = 4.0  # logarithm of a box's side over its anchor's; beyond it a young network's boxes would overflow
 
 
 class Loss(NamedTuple):
@@ -34,12 +43,16 @@ def multibox_loss(
     n_neg_min: int = 0,
     alpha: float = 1.0,
     mining: Mining = "batch",
+    box_loss: BoxLoss = "smooth_l1",
+    variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
 ) -> Loss:
     """The loss on logits, as training uses it: equal to `SSDLoss` on their softmax, and stable at any size of logit.
 
     class_logits: (B, n, C), class 0 is background; offsets_pred: (B, n, 4); the targets are those of
     `ssd.encoder.encode_targets`: class_index int (B, n), -1 neutral; offsets_true (B, n, 4). float16 is computed in
     float32. The box part comes multiplied by ``alpha``. Offsets of anchors without object are never looked at.
+    box_loss: of the offsets, or of the boxes that they stand for (`giou_loss`, times `GIOU_WEIGHT`), for which
+    ``variances`` are those of the offsets.
 
     In a replica of `tf.distribute` the batch is that of all replicas together, the positives and what is mined are
     those of the whole, and what is returned is this replica's share: over the replicas it adds up to the loss.
@@ -49,10 +62,31 @@ def multibox_loss(
     positive = class_index > 0
     wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(class_index, 0), logits)
     kept = _mined(tf.where(class_index == 0, wrong, 0.0), positive, neg_pos_ratio, n_neg_min, mining)
-    apart = tf.boolean_mask(predicted, positive) - tf.cast(tf.boolean_mask(offsets_true, positive), predicted.dtype)
+    offsets = tf.boolean_mask(predicted, positive)
+    wanted = tf.cast(tf.boolean_mask(offsets_true, positive), predicted.dtype)
+    if box_loss == "giou":
+        boxes = GIOU_WEIGHT * tf.reduce_sum(giou_loss(offsets, wanted, variances))
+    else:
+        boxes = tf.reduce_sum(_smooth(offsets - wanted))
     count = tf.maximum(total(tf.cast(tf.math.count_nonzero(positive), logits.dtype)), 1.0)
     classes = tf.reduce_sum(tf.boolean_mask(wrong, positive)) + tf.reduce_sum(kept)
-    return Loss(classes / count, tf.cast(alpha * tf.reduce_sum(_smooth(apart)), logits.dtype) / count)
+    return Loss(classes / count, tf.cast(alpha * boxes, logits.dtype) / count)
+
+
+def giou_loss(predicted: Any, true: Any, variances: Sequence[float]) -> tf.Tensor:
+    """1 minus the generalised IoU of pairs of boxes, each pair given as offsets from one anchor: (..., 4) to (...).
+
+    From 0, the same box, to 2, far apart (Rezatofighi et al. 2019, algorithm 1). Neither the anchor's place nor its
+    sides change it, so that any will do: boxes are worked out from the unit square.
+    """
+    largest = tf.constant((np.inf, np.inf, *(_LARGEST_GROWTH / side for side in variances[2:])), predicted.dtype)
+    unit = tf.constant((0.5, 0.5, 1.0, 1.0), predicted.dtype)
+    one = decode_boxes(tf.minimum(predicted, largest), unit, variances)
+    other = decode_boxes(true, unit, variances)
+    shared = _area(tf.maximum(one[..., :2], other[..., :2]), tf.minimum(one[..., 2:], other[..., 2:]))
+    union = _area(one[..., :2], one[..., 2:]) + _area(other[..., :2], other[..., 2:]) - shared
+    hull = _area(tf.minimum(one[..., :2], other[..., :2]), tf.maximum(one[..., 2:], other[..., 2:]))
+    return 2.0 - shared / union - union / hull
 
 
 class SSDLoss:
@@ -114,6 +148,11 @@ def _mined(wrong: tf.Tensor, positive: tf.Tensor, ratio: float, least: int, mini
     worst = tf.math.top_k(everyone, most).indices - begin
     worst = tf.boolean_mask(worst, (worst >= 0) & (worst < images * anchors))
     return tf.math.unsorted_segment_sum(tf.gather(mine, worst), worst // anchors, images)
+
+
+def _area(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """Of boxes by their corners, (..., 2) each; 0 where nothing lies between."""
+    return tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
 
 
 def _smooth(apart: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from ssd.decoder import detect
+from ssd.decoder import NMS_IOU, detect
 from ssd.detector import anchors_of, build_detector
 from ssd.pipeline import Example, evaluation_batches
 from ssd.presets import Config
@@ -70,7 +70,7 @@ class Run:
         examples: Sequence[Example],
         *,
         score: float = 0.01,
-        nms_iou: float = 0.5,
+        nms_iou: float = NMS_IOU,
         top_k: int = 100,
         batch: int = 16,
         track: Track = untracked,
@@ -91,7 +91,7 @@ class Run:
         sizes: Iterable[tuple[int, int]],
         *,
         score: ArrayLike = 0.01,
-        nms_iou: float = 0.5,
+        nms_iou: float = NMS_IOU,
         top_k: int = 100,
     ) -> Iterator[np.ndarray]:
         """What the detector sees on pictures at its input, rows as `detect` yields them.
@@ -109,6 +109,7 @@ class Run:
                 score=score,
                 nms_iou=nms_iou,
                 top_k=top_k,
+                vote=True,
             )
             corners = np.clip(found[:, 2:], 0.0, 1.0) * [width, height, width, height]
             yield np.concatenate([found[:, :2], corners], axis=1)

@@ -22,6 +22,13 @@ class Optimizer(StrEnum):
     SGD = "sgd"
 
 
+class BoxLoss(StrEnum):
+    """`ssd.loss.BoxLoss`."""
+
+    SMOOTH_L1 = "smooth_l1"
+    GIOU = "giou"
+
+
 class Strategy(StrEnum):
     """The keys of `ssd.training.distribution.STRATEGIES`."""
 
@@ -57,6 +64,9 @@ def train(
         float, typer.Option(min=1e-8, help="Peak learning rate of the heads; the backbone's is half of it.")
     ] = 1e-3,
     optimizer: Annotated[Optimizer, typer.Option(help="What takes the steps.")] = Optimizer.ADAM,
+    box_loss: Annotated[
+        BoxLoss, typer.Option(help="What a box is wrong by: its offsets, as in the papers, or its overlap.")
+    ] = BoxLoss.SMOOTH_L1,
     weight_decay: Annotated[
         float | None,
         typer.Option(min=0, help="How fast weights decay, times the rate.", show_default="0.004 with adamw, else 0"),
@@ -121,7 +131,7 @@ def train(
 
     recipe = Recipe(
         epochs=epochs, batch=batch, rate=rate, optimizer=optimizer.value, weight_decay=weight_decay, patience=patience,
-        balance=balance,
+        balance=balance, box_loss=box_loss.value,
     )  # fmt: skip
     if flip_v:
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))

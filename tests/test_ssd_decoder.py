@@ -108,6 +108,38 @@ def test_detect_by_hand(probs: list, wanted: list) -> None:
     np.testing.assert_allclose(got, np.reshape(wanted, (-1, 6)), atol=1e-12)
 
 
+def test_a_suppressed_box_has_a_say_in_where_the_kept_one_lies() -> None:
+    """Its weight is its score times what its IoU has above the threshold; another class has no say."""
+    probs = [[0.1, 0.9, 0], [0.1, 0.8, 0.1], [1, 0, 0]]
+    overlap = 0.19 / 0.21
+    own, other = 0.9 * (1 - 0.45), 0.8 * (overlap - 0.45)
+    between = (own * np.array(FIRST) + other * np.array(SECOND)) / (own + other)
+    np.testing.assert_allclose(
+        detect(probs, np.zeros((3, 4)), ANCHORS, vote=True), [[1, 0.9, *between], [2, 0.1, *SECOND]], atol=1e-12
+    )
+
+
+def test_a_vote_does_not_depend_on_the_score_asked_for() -> None:
+    probs, offsets, anchors = wild(300, 4)
+    probs[:, 1:] **= 3  # some likely, many not
+    everything = detect(probs, offsets, anchors, vote=True, top_k=None, candidates_per_class=None)
+    plain = detect(probs, offsets, anchors, top_k=None, candidates_per_class=None)
+    np.testing.assert_array_equal(everything[:, :2], plain[:, :2])
+    assert np.abs(everything[:, 2:] - plain[:, 2:]).max() > 1e-3
+    for score in (0.02, float(np.median(everything[:, 1]))):
+        some = detect(probs, offsets, anchors, vote=True, score=score, top_k=None, candidates_per_class=None)
+        np.testing.assert_allclose(some, everything[everything[:, 1] > score])
+
+
+@pytest.mark.parametrize("wildest", [np.inf, np.nan, 1e4])
+def test_votes_bear_boxes_of_any_size(wildest: float) -> None:
+    offsets = np.zeros((3, 4))
+    offsets[1, 2:] = wildest
+    probs = [[0.1, 0.9, 0], [0.2, 0.8, 0], [0.3, 0.7, 0]]
+    rows = detect(probs, offsets, ANCHORS, vote=True)
+    np.testing.assert_allclose(rows[rows[:, 1] == 0.9], [[1, 0.9, *FIRST]])
+
+
 def test_nothing_found_is_an_empty_table() -> None:
     assert detect(np.zeros((0, 3)), np.zeros((0, 4)), np.zeros((0, 4))).shape == (0, 6)
     background = np.zeros((2, 5, 15))

@@ -77,7 +77,7 @@ def test_labels_size_and_thresholds_travel(trained, name):
     file, _ = FILES[name]
     about = json.loads((folder_of(trained) / f"{file}.json").read_text(encoding="utf-8"))
     assert about["labels"] == ["apple", "banana", "milk carton"]
-    assert (about["height"], about["width"], about["nms_iou"]) == (224, 224, 0.5)
+    assert (about["height"], about["width"], about["nms_iou"]) == (224, 224, 0.45)
     assert about["thresholds"] == dict.fromkeys(about["labels"], 0.5)
     assert _inside(folder_of(trained) / file) == about
 

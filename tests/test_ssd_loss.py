@@ -10,9 +10,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from ssd import SSDLoss
-from ssd.loss import multibox_loss
+from ssd import SSDLoss, boxes_tf, convert_coordinates, intersection_area
+from ssd.loss import GIOU_WEIGHT, giou_loss, multibox_loss
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = json.loads((GOLDEN / "loss_cases.json").read_text())
@@ -202,3 +205,55 @@ def test_keras_trains_with_it() -> None:
 def test_unknown_mining_is_refused() -> None:
     with pytest.raises(ValueError, match="mining"):
         SSDLoss(mining="world")
+
+
+VARIANCES = (0.1, 0.1, 0.2, 0.2)
+
+
+def as_offsets(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """Corners (n, 4) as offsets from anchors (n, 4), centroids."""
+    return boxes_tf.encode_offsets(convert_coordinates(boxes, 0, "corners2centroids"), anchors, VARIANCES).numpy()
+
+
+@pytest.mark.parametrize(
+    ("other", "loss"),
+    [
+        ((0.0, 0.0, 1.0, 1.0), 0.0),
+        ((0.5, 0.0, 1.5, 1.0), 2 / 3),  # a third shared, no hull beyond the union
+        ((1.0, 1.0, 2.0, 2.0), 1.5),  # nothing shared, half of the hull empty
+        ((9.0, 0.0, 10.0, 1.0), 1.8),
+    ],
+)
+def test_giou_by_hand(other: tuple[float, ...], loss: float) -> None:
+    boxes, anchors = np.array([(0.0, 0.0, 1.0, 1.0), other]), np.array([(0.3, 0.4, 2.0, 0.5)] * 2)
+    one, two = as_offsets(boxes, anchors)
+    assert float(giou_loss(one, two, VARIANCES)) == pytest.approx(loss, abs=1e-9)
+
+
+@given(arrays(np.float64, (5, 12), elements=st.floats(0.05, 0.9)))
+def test_giou_does_not_depend_on_the_anchor(values: np.ndarray) -> None:
+    one, other, anchors = values[:, :4], values[:, 4:8], values[:, 8:]
+    one, other = (np.concatenate([each[:, :2], each[:, :2] + each[:, 2:]], axis=1) for each in (one, other))
+    shared = intersection_area(one, other, coords="corners", mode="element-wise")
+    union = np.prod(one[:, 2:] - one[:, :2], axis=1) + np.prod(other[:, 2:] - other[:, :2], axis=1) - shared
+    hull = np.prod(np.maximum(one, other)[:, 2:] - np.minimum(one, other)[:, :2], axis=1)
+    got = giou_loss(as_offsets(one, anchors), as_offsets(other, anchors), VARIANCES)
+    np.testing.assert_allclose(got, 1 - shared / union + (hull - union) / hull, atol=1e-9)
+
+
+def test_giou_teaches_whatever_the_network_says() -> None:
+    true = np.zeros((1, 3, 4), np.float32)
+    predicted = tf.Variable(np.float32([[[0, 0, 1e6, 1e6], [1e6, -1e6, -1e6, 0], [9, 9, 1, 1]]]))
+    with tf.GradientTape() as tape:
+        loss = sum(multibox_loss(even_logits(3), predicted, [[1, 1, 1]], true, box_loss="giou"))
+    gradient = tf.convert_to_tensor(tape.gradient(loss, predicted))
+    assert np.isfinite(loss)
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient[0, 2]).min() > 0
+
+
+def test_giou_counts_where_objects_are() -> None:
+    true = np.zeros((1, 3, 4), np.float32)
+    predicted = np.float32([[[5, 0, 0, 0], [9, 9, 9, 9], [0, 0, 0, 0]]])  # half of its width off; none; on its object
+    _, boxes = multibox_loss(even_logits(3), predicted, [[1, 0, 1]], true, box_loss="giou", alpha=3.0)
+    assert float(boxes) == pytest.approx(3.0 * GIOU_WEIGHT * (2 / 3) / 2, rel=1e-6)

@@ -6,9 +6,11 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from ssd.exports.check import CANDIDATES, LOWEST, MOST, NMS_IOU
+from ssd.decoder import NMS_IOU, VOTE_SCORE
+from ssd.exports.check import CANDIDATES, LOWEST, MOST
 
 DETECTIONS = "detections"
+TINY = 1e-12  # what a sum must not fall below to be divided by
 
 
 def suppressed(model: keras.Model) -> keras.Model:
@@ -46,5 +48,17 @@ def _of_class(number: int, scores: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
         pad_to_max_output_size=True,
     )
     filled = tf.cast(tf.range(MOST) < count, tf.float32)[:, None]
-    rows = tf.concat([tf.fill([MOST, 1], float(number)), tf.gather(scores, kept)[:, None], tf.gather(boxes, kept)], 1)
-    return rows * filled
+    moved = _voted(tf.gather(boxes, kept), boxes, scores)
+    return tf.concat([tf.fill([MOST, 1], float(number)), tf.gather(scores, kept)[:, None], moved], 1) * filled
+
+
+def _voted(kept: tf.Tensor, boxes: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """`ssd.nms.voted` for boxes of one class: kept (k, 4), boxes (n, 4), scores (n,) to (k, 4)."""
+    one, other = kept[:, None], boxes[None]
+    sides = tf.nn.relu(tf.minimum(one[..., 2:], other[..., 2:]) - tf.maximum(one[..., :2], other[..., :2]))
+    shared = sides[..., 0] * sides[..., 1]
+    areas = [(each[..., 2] - each[..., 0]) * (each[..., 3] - each[..., 1]) for each in (one, other)]
+    counted = tf.where(scores > VOTE_SCORE, scores, 0.0)
+    weights = tf.nn.relu(shared / tf.maximum(areas[0] + areas[1] - shared, TINY) - NMS_IOU) * counted
+    counts = tf.reduce_sum(weights, axis=1, keepdims=True)
+    return tf.where(counts > 0, tf.matmul(weights, boxes) / tf.maximum(counts, TINY), kept)

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from ssd.loss import multibox_loss
+from ssd.loss import BoxLoss, multibox_loss
 from ssd.replicas import replica_count, total
 
 
 class Learner(keras.Model):
     """A detector with the SSD loss, for ``compile`` and ``fit``; the detector itself stays a plain model.
 
+    box_loss, variances (of the detector's offsets): as `ssd.loss.multibox_loss` takes them.
+
     Make it outside of a strategy's scope, compile it inside, and `fit` trains all replicas that the detector has. Keras
     is not told of them: under MultiWorkerMirroredStrategy its `fit` averages the first batch, and later the losses,
     over machines in ways that fail.
     """
 
-    def __init__(self, detector: keras.Model) -> None:
+    def __init__(
+        self,
+        detector: keras.Model,
+        box_loss: BoxLoss = "smooth_l1",
+        variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+    ) -> None:
         super().__init__()
         self.detector = detector
+        self.box_loss_kind, self.variances = box_loss, tuple(variances)
         with detector.distribute_strategy.scope():
             self.class_loss = keras.metrics.Mean("class_loss")
             self.box_loss = keras.metrics.Mean("box_loss")
@@ -39,7 +47,9 @@ class Learner(keras.Model):
 
         In a replica: its share, which adds up to the loss; the metrics see the whole.
         """
-        classes, boxes = multibox_loss(y_pred["logits"], y_pred["offsets"], *y)
+        classes, boxes = multibox_loss(
+            y_pred["logits"], y_pred["offsets"], *y, box_loss=self.box_loss_kind, variances=self.variances
+        )
         self.class_loss.update_state(total(classes))
         self.box_loss.update_state(total(boxes))
         return classes + boxes + sum(self.detector.losses) / replica_count()

@@ -76,7 +76,7 @@ def train(
         end = begun + epochs
         if done < end and not keep.has_waited:
             freeze(run.model, stage, pretrained, recipe)
-            learner = Learner(run.model)
+            learner = Learner(run.model, recipe.box_loss, run.config.variances)
             with strategy.scope():
                 learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
                 learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is traced twice

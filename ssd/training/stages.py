@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from ssd.augmentation import Augmentation
+from ssd.loss import BoxLoss
 from ssd.training.learner import OPTIMIZERS, Averaged, WarmCosine
 
 
@@ -26,6 +27,7 @@ class Recipe:
     clip_norm: float = 10.0
     averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
     first_free_block: int = 3  # pretrained blocks before it stay frozen
+    box_loss: BoxLoss = "smooth_l1"  # what a box is wrong by: `ssd.loss.multibox_loss`
     optimizer: str = "adam"  # a key of `ssd.training.learner.OPTIMIZERS`
     weight_decay: float | None = None  # a step, times the rate; None: as the optimizer has it (adamw 0.004, others 0)
     patience: int | None = None  # epochs without a better AP50 on val after which training ends; None: it never does

@@ -13,15 +13,10 @@ _RUN = (
     "    network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))\n"
     '    scores, boxes = (output[0] for output in network.forward(["scores", "boxes"]))\n'
 )
-_SUPPRESS = (
-    "    number, anchor = np.nonzero((scores[:, 1:] > limits).T)\n"
-    "    score, box = scores[anchor, number + 1], boxes[anchor]\n"
-    "    sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()\n"
-    '    kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []\n'
-)
+_SUPPRESS = "    best = ", "    kept = [i for i"  # from the one up to the other
 _SUPPRESSED = (  # where the file itself suppresses; what it gives are rows of number, score and box, number 0 for none
     "    number, score, box = rows[:, 0].astype(int) - 1, rows[:, 1], rows[:, 2:]\n"
-    "    kept = np.flatnonzero((number >= 0) & (score > limits[number]))\n"
+    "    kept = np.flatnonzero(number >= 0)\n"
 )
 _RUN_LITERT = (
     '    wanted = network.get_input_details()["image"]["dtype"]  # bytes, or floats\n'
@@ -57,6 +52,9 @@ def script(name: str) -> str:
         raise ValueError(f"no script is called {name}, only {', '.join(_OTHERWISE)}")
     text = (files(__name__) / OPENCV).read_text(encoding="utf-8").replace(OPENCV, name)
     for ours, theirs in _OTHERWISE[name]:
+        if isinstance(ours, tuple):
+            start, end = map(text.index, ours)
+            ours = text[start:end]
         if text.count(ours) != 1:
             raise AssertionError(f"{OPENCV} has {ours!r} {text.count(ours)} times")
         text = text.replace(ours, theirs)

@@ -8,41 +8,43 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PHOTOS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
 
 def resampled(rows, count):
     """Rows of a picture, (n, m, 3) to (count, m, 3), by training's filter: a triangle, wider where it shrinks."""
-    scale, reach, result = len(rows) / count, max(len(rows) / count, 1), []
-    for centre in (np.arange(count) + 0.5) * scale - 0.5:
-        near = rows[(first := max(0, int(np.ceil(centre - reach)))) : int(centre + reach) + 1]
-        weights = np.maximum(0, 1 - np.abs(np.arange(first, first + len(near)) - centre) / reach)
-        result.append(np.tensordot((weights / weights.sum()).astype(np.float32), near, 1))
-    return np.stack(result)
+    away = (np.arange(len(rows)) + 0.5) * count / len(rows) - np.arange(count)[:, None] - 0.5
+    weights = np.maximum(0, 1 - np.abs(away) / max(1, count / len(rows))).astype(np.float32)
+    return np.tensordot(weights / weights.sum(1, keepdims=True), rows, 1)
 
 
 def detect(network, bgr, about, limits):
     """What is on an upright picture: name, score, box (xmin, ymin, xmax, ymax) in its pixels, best first."""
-    rows = resampled(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), about["height"])
-    picture = resampled(rows.swapaxes(0, 1), about["width"]).swapaxes(0, 1)
+    picture = resampled(resampled(bgr[..., ::-1], about["height"]).swapaxes(0, 1), about["width"]).swapaxes(0, 1)
     network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))
     scores, boxes = (output[0] for output in network.forward(["scores", "boxes"]))
-    number, anchor = np.nonzero((scores[:, 1:] > limits).T)
+    best = np.sort(scores[:, 1:], axis=0)[-1 - about["candidates_per_class"] :]  # and one more, of each label
+    number, anchor = np.nonzero((scores[:, 1:] > np.maximum(best[0], about["lowest_score"])).T)
     score, box = scores[anchor, number + 1], boxes[anchor]
     sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()
     kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []
+    mine, area = box[kept, None], (box[:, 2:] - box[:, :2]).prod(1)
+    shared = np.maximum(np.minimum(mine[..., 2:], box[:, 2:]) - np.maximum(mine[..., :2], box[:, :2]), 0).prod(2)
+    overlap = shared / (area[kept, None] + area - shared) * (number[kept, None] == number)
+    weight = np.maximum(overlap - about["nms_iou"], 0) * score  # what is suppressed has a say in where a box lies
+    box[kept] = weight @ box / weight.sum(1, keepdims=True)
+    kept = [i for i in kept if score[i] > limits[number[i]]][: about["most"]]
     pixels, names = (np.clip(box, 0, 1) * (bgr.shape[1::-1] * 2)).round(2).tolist(), about["labels"]
-    return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept[: about["most"]]]
+    return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept]
 
 
 def pictures(path):
     """(name, file, drawing, rate, upright BGR or None); OpenCV itself turns photos and videos as their tags say."""
+    photos = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
     root, number = path if path.is_dir() else path.parent, 0
     for photo in sorted(path.rglob("*")) if path == root else [path]:
-        if photo.suffix.lower() in PHOTOS:
+        if photo.suffix.lower() in photos:
             yield str(photo), photo, photo.relative_to(root), 0, cv2.imread(str(photo))
     source = int(path.name) if path.name.isdigit() else str(path)
-    film = None if path == root or path.suffix.lower() in PHOTOS else cv2.VideoCapture(source)
+    film = None if path == root or path.suffix.lower() in photos else cv2.VideoCapture(source)
     while film and ((frame := film.read()[1]) is not None or not number):
         yield f"{path}#{number}", path, path.with_suffix(".mp4").name, film.get(cv2.CAP_PROP_FPS) or 25, frame
         number += 1

@@ -45,6 +45,7 @@ def sets(out: Path) -> dict[str, Set]:
     raccoon = out / "raccoon"
     if not raccoon.exists():
         shutil.copytree(REAL / "raccoon", raccoon)
+        raccoon.chmod(0o755)  # the original may be read-only
         subprocess.run([sys.executable, "-m", "ssdprep", "split", raccoon, "--val", "0", "--test", "0.2"], check=True)
     fitted = out / "bccd-anchors.json"
     if not fitted.exists():

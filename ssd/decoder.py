@@ -49,7 +49,7 @@ def detect(
     *,
     variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
     score: ArrayLike = 0.01,
-    nms_iou: float = 0.45,
+    nms_iou: float = NMS_IOU,
     top_k: int | None = 200,
     candidates_per_class: int | None = 400,
     vote: bool = False,
@@ -63,17 +63,17 @@ def detect(
     on take part, so that where a box lies does not depend on ``score``.
     """
     probs, offsets, anchors = np.asarray(class_probs), np.asarray(offsets), np.asarray(anchors)
-    classes, boxes = _candidates(probs, np.minimum(score, VOTE_SCORE) if vote else score, candidates_per_class)
+    classes, boxes = _candidates(probs, score, candidates_per_class)
     scores = probs[boxes, classes].astype(np.float64)
-
-    def corners_of(some: Ints) -> Floats:
-        return decode_boxes(offsets[boxes[some]], anchors[boxes[some]], variances)
-
-    kept, corners = suppress(scores, classes, corners_of, nms_iou, top_k)
-    if vote:
-        counts = scores[kept] > np.broadcast_to(score, probs.shape[1] - 1)[classes[kept] - 1]
-        kept = kept[counts]
-        corners = voted(kept, corners_of(np.arange(len(boxes))), scores, classes, nms_iou)
+    kept, corners = suppress(
+        scores, classes, lambda i: decode_boxes(offsets[boxes[i]], anchors[boxes[i]], variances), nms_iou, top_k
+    )
+    if vote and len(kept):
+        groups, voters = _candidates(probs, np.minimum(score, VOTE_SCORE), candidates_per_class)
+        known = np.isin(groups, classes[kept])
+        groups, voters = groups[known], voters[known]
+        places = decode_boxes(offsets[voters], anchors[voters], variances)
+        corners = voted(corners, classes[kept], places, probs[voters, groups].astype(np.float64), groups, nms_iou)
     return _rows(classes[kept], scores[kept], corners)
 
 

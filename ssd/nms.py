@@ -64,22 +64,22 @@ def suppress(
     return order[kept], corners[kept]
 
 
-def voted(kept: Ints, boxes: Floats, scores: Floats, groups: Ints, iou_threshold: float) -> Floats:
-    """The kept boxes, each moved to the mean of itself and those of its group that NMS dropped for its sake: (k, 4).
+def voted(kept: Floats, groups: Ints, voters: Floats, scores: Floats, groups_of: Ints, iou_threshold: float) -> Floats:
+    """The boxes that NMS kept, each moved to the mean of all of its group that it overlaps, itself among them: (k, 4).
 
-    kept: (k,) indices; boxes: (n, 4) corners; scores, groups: (n,). A box weighs its score times what its IoU has above
-    the threshold, so that one just on it weighs nothing. Several anchors see an object, each a little off; their mean
-    lies better than the best of them (box voting: Gidaris and Komodakis 2015, section 5).
+    kept: (k, 4) corners; groups: (k,); voters: (n, 4) all boxes that went in; scores, groups_of: (n,) theirs. A box
+    weighs its score times what its IoU has above the threshold, so that one just on it weighs nothing. Several anchors
+    see an object, each a little off; their mean lies better than the best of them (box voting: Gidaris and Komodakis
+    2015, section 5).
     """
-    moved = boxes[kept]
-    edges = _with_areas(boxes, 0.0)
-    for group in np.unique(groups[kept]):
-        mine, all_of_it = np.flatnonzero(groups[kept] == group), np.flatnonzero(groups == group)
-        overlaps = _iou(edges[:, kept[mine], None], edges[:, None, all_of_it], 0.0)
-        weights = np.maximum(np.nan_to_num(overlaps) - iou_threshold, 0.0) * scores[all_of_it]
+    moved, edges, all_edges = kept.copy(), _with_areas(kept, 0.0), _with_areas(voters, 0.0)
+    for group in np.unique(groups):
+        mine, theirs = np.flatnonzero(groups == group), np.flatnonzero(groups_of == group)
+        overlaps = np.nan_to_num(_iou(edges[:, mine, None], all_edges[:, None, theirs], 0.0))
+        weights = np.maximum(overlaps - iou_threshold, 0.0) * scores[theirs]
         counts = weights.sum(axis=1, keepdims=True)
-        mean = (weights @ np.nan_to_num(boxes[all_of_it])) / np.where(counts > 0, counts, 1.0)
-        moved[mine] = np.where(counts > 0, mean, moved[mine])  # a box without area overlaps nothing, not even itself
+        mean = (weights @ np.nan_to_num(voters[theirs])) / np.where(counts > 0, counts, 1.0)
+        moved[mine] = np.where(counts > 0, mean, kept[mine])  # a box without area overlaps nothing, not even itself
     return moved
 
 

@@ -90,7 +90,7 @@ def detections(scores: np.ndarray, boxes: np.ndarray, score: float) -> np.ndarra
     found, corners = columns[classes, anchors].astype(np.float64), boxes[anchors].astype(np.float64)
     kept = greedy_nms(corners, found, NMS_IOU, groups=classes, limit=MOST)
     kept = kept[found[kept] > score]
-    moved = voted(kept, corners, found, classes, NMS_IOU)
+    moved = voted(corners[kept], classes[kept], corners, found, classes, NMS_IOU)
     return np.concatenate([classes[kept, None] + 1, found[kept, None], moved], axis=1)
 
 

@@ -31,6 +31,7 @@ import numpy as np
 import onnxruntime
 from make_photos import scene
 
+from ssd.decoder import NMS_IOU, VOTE_SCORE
 from ssd.exports import check, onnx
 from ssd.exports.graph import exported
 from ssd.exports.scripts import OPENCV, script
@@ -111,8 +112,8 @@ def main() -> None:
         detector = Run.new(preset(options.preset), LabelMap(tuple("abcdef")))
         onnx.write(exported(detector), folder / "it.onnx", {"ssdprep": ""}, np.zeros(0))
         session = onnxruntime.InferenceSession(folder / "it.onnx", providers=["CPUExecutionProvider"])
-        about = {"height": detector.config.image_size[0], "width": detector.config.image_size[1], "nms_iou": 0.5}
-        about |= {"labels": list("abcdef"), "most": 100}
+        about = {"height": detector.config.image_size[0], "width": detector.config.image_size[1], "nms_iou": NMS_IOU}
+        about |= {"labels": list("abcdef"), "most": 100, "lowest_score": VOTE_SCORE, "candidates_per_class": 400}
         run_script = as_in_the_script(session, about)
         run = folder / "run"
         detector.save(run)

@@ -123,7 +123,7 @@ def row(out: Path, name: str, start: str) -> str | None:
     last = [(run / "history.csv").read_text().splitlines()[-1].split(",") for run in runs]
     photos = facts[0]["photos"]
     cells = (
-        name, STARTS[start], f"{photos['train']} / {photos['val']} / {tests[0]['photos']}",
+        name, STARTS[start], f"{photos['train']} / {photos['val']} / {tests[0]['images']}",
         f"{last[0][0]}, {median(float(line[-1]) for line in last) / 60:.0f}",
         spread([each["AP50"] for each in tests]), spread([each["AP"] for each in tests]), str(len(runs)),
     )  # fmt: skip

@@ -72,6 +72,7 @@ class Run:
         score: float = 0.01,
         nms_iou: float = NMS_IOU,
         top_k: int = 100,
+        vote: bool = True,
         batch: int = 16,
         track: Track = untracked,
         label: str = "detecting",
@@ -79,11 +80,11 @@ class Run:
         """What the detector sees on each photo, in order.
 
         Yields float64 (M, 6) rows class id, score, xmin, ymin, xmax, ymax in pixels of the upright photo, cut at its
-        borders, best first.
+        borders, best first. nms_iou, top_k, vote: as `ssd.decoder.detect` takes them.
         """
         pictures = evaluation_batches(examples, self.config.image_size, batch=batch)
         sizes = (example.size for example in track(examples, label, len(examples)))
-        yield from self.detect_pictures(pictures, sizes, score=score, nms_iou=nms_iou, top_k=top_k)
+        yield from self.detect_pictures(pictures, sizes, score=score, nms_iou=nms_iou, top_k=top_k, vote=vote)
 
     def detect_pictures(
         self,
@@ -93,6 +94,7 @@ class Run:
         score: ArrayLike = 0.01,
         nms_iou: float = NMS_IOU,
         top_k: int = 100,
+        vote: bool = True,
     ) -> Iterator[np.ndarray]:
         """What the detector sees on pictures at its input, rows as `detect` yields them.
 
@@ -109,7 +111,7 @@ class Run:
                 score=score,
                 nms_iou=nms_iou,
                 top_k=top_k,
-                vote=True,
+                vote=vote,
             )
             corners = np.clip(found[:, 2:], 0.0, 1.0) * [width, height, width, height]
             yield np.concatenate([found[:, :2], corners], axis=1)

@@ -15,6 +15,7 @@ from make_photos import exif_block, scene, stored
 from PIL import Image
 
 from ssd.pipeline import Example, decode
+from ssd.prediction.drawings import VideoDrawing
 from ssd.prediction.limits import Limits
 from ssd.prediction.predicting import predict_photos
 from ssd.presets import preset
@@ -236,7 +237,7 @@ def test_the_table_has_the_columns_of_all_tables_and_the_boxes_of_the_annotation
     table = tmp_path / "found.csv"
     options = {"threshold": 0.2, "draw": False, "to_csv": table}
     report = predict_photos(detector, [folder], tmp_path / "out", **options, to_xml=tmp_path / "labels")
-    assert table.read_text().splitlines()[0].split(",") == [*COLUMNS, "score"]
+    assert table.read_text().splitlines()[0].split(",") == [*COLUMNS, "score", "frame"]
     rows = read_csv(table)
     annotations = {p.name: voc.read((tmp_path / "labels" / p.name).with_suffix(".xml"))[0] for p in report.photos}
     expected = [
@@ -271,11 +272,62 @@ def test_a_video_is_drawn_frame_by_frame_and_what_cannot_be_read_is_named(detect
     drawn = cv2.VideoCapture(str(tmp_path / "out" / "film.mp4"))
     assert (drawn.get(cv2.CAP_PROP_FRAME_COUNT), round(drawn.get(cv2.CAP_PROP_FPS), 2)) == (3, 3.33)
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
-    assert [line.get("frame") for line in lines] == [0, 3, 6, None, None]
+    lines = [line for line in lines if "objects" in line]
+    assert [line.get("frame") for line in lines] == [0, 3, 6, None]
     assert lines[0]["objects"] == told["frames"][0]["objects"]
-    first = predict_photos(detector, [still], tmp_path / "out", threshold=0.2, draw=False)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"predictions.jsonl"}
-    assert first.photos[0].drawn is None
+
+
+def test_who_does_not_draw_keeps_what_was_drawn_and_who_draws_replaces_it(detector, tmp_path):
+    film, still, out = video(tmp_path / "film.avi", 3), photo(tmp_path / "still.jpg"), tmp_path / "out"
+    predict_photos(detector, [film, still], out)
+    drawn = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".jsonl"}
+    assert set(drawn) == {"film.mp4", "still.jpg"}
+    for _ in range(2):
+        listed = predict_photos(detector, [still], out, threshold=0.2, draw=False)
+    assert listed.photos[0].drawn is None
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".jsonl"} == drawn
+    told = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert [line["image"] for line in told if "image" in line] == [str(still)]
+    predict_photos(detector, [still], out)
+    assert {path.name for path in out.iterdir()} == {"still.jpg", "predictions.jsonl"}
+
+
+def test_an_unfinished_video_goes_only_where_it_is_ours(detector, tmp_path):
+    still, out = photo(tmp_path / "still.jpg"), tmp_path / "out"
+    out.mkdir()
+    (out / ".unfinished.mp4").write_bytes(b"mine")
+    with pytest.raises(SsdprepError, match=r"did not draw: \.unfinished\.mp4"):
+        predict_photos(detector, [still], out)
+    assert (out / ".unfinished.mp4").read_bytes() == b"mine"
+    drawing = VideoDrawing(tmp_path / "cut" / "film.mp4", 10, (64, 96))  # a run that was killed
+    drawing.add(np.zeros((64, 96, 3), np.uint8))
+    assert (tmp_path / "cut" / ".unfinished.mp4").exists()
+    predict_photos(detector, [still], tmp_path / "cut")
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == {"still.jpg", "predictions.jsonl"}
+
+
+@pytest.mark.parametrize(("option", "said"), [("to_csv", "is no folder"), ("to_xml", "is no folder")])
+def test_a_place_that_holds_no_labels_is_told_before_anything_is_done(detector, tmp_path, option, said):
+    still, out = photo(tmp_path / "still.jpg"), tmp_path / "out"
+    predict_photos(detector, [still], out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(SsdprepError, match=said):
+        predict_photos(detector, [still], out, **{option: still / "labels"})
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_the_table_knows_frames_and_a_video_has_no_annotation(detector, tmp_path):
+    film, still, table = video(tmp_path / "film.avi", 4), photo(tmp_path / "still.jpg"), tmp_path / "found.csv"
+    report = predict_photos(
+        detector, [film, still], tmp_path / "out", threshold=0.2, every=3, draw=False,
+        to_csv=table, to_xml=tmp_path / "labels",
+    )  # fmt: skip
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    assert {(row[0], row[-1]) for row in rows} == {("film.avi", "0"), ("film.avi", "3"), ("still.jpg", "")}
+    assert [path.name for path in (tmp_path / "labels").glob("*.xml")] == ["still.xml"]
+    (told,) = report.findings
+    assert (told.code, told.path, report.exit_code) == ("PRD004", film, 0)
+    assert "ffmpeg -i" in told.remedy
 
 
 def test_a_video_that_breaks_off_is_seen_as_far_as_it_goes(detector, tmp_path):

@@ -1,13 +1,15 @@
 """The folder that predict draws into: an earlier run's drawings make room for the new ones, and nothing else does.
 
 ``predictions.jsonl`` tells them apart: what was found, a JSON line a picture, and the checksum of each drawing, that is
-put down before the drawing is. What a run that was interrupted left is therefore known too.
+put down before the drawing is; of a video also that it is begun. What a run that was interrupted left is therefore
+known too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,10 @@ def earlier(folder: Path) -> list[Path]:
         return []
     if not folder.is_dir():
         raise SsdprepError(f"{folder} is not a folder", "name another one with --out")
-    recorded = _recorded(folder / RECORD)
-    there = sorted(path for path in folder.iterdir() if not path.name.startswith(".") or path.name in recorded)
-    drawn = [path for path in there if path.name == RECORD or _is_ours(path, recorded)]
+    recorded, begun = _recorded(folder / RECORD)
+    seen = {*recorded, _UNFINISHED}  # whatever their names begin with
+    there = sorted(path for path in folder.iterdir() if not path.name.startswith(".") or path.name in seen)
+    drawn = [path for path in there if path.name in (RECORD, begun) or _is_ours(path, recorded)]
     if foreign := [path.name for path in there if path not in drawn]:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise SsdprepError(
@@ -43,18 +46,25 @@ def earlier(folder: Path) -> list[Path]:
     return drawn
 
 
-def clear(folder: Path) -> None:
-    """Remove what `earlier` names, the record last, and a video that a run could not finish."""
-    for path in sorted(earlier(folder), key=lambda path: path.name == RECORD):
-        path.unlink()
-    (folder / _UNFINISHED).unlink(missing_ok=True)
+def clear(folder: Path, *, drawings: bool = True) -> None:
+    """Remove what `earlier` names, the record last; without ``drawings`` only what the record tells of pictures.
+
+    It still tells then whose the drawings are, so that a later run may remove them.
+    """
+    there = sorted(earlier(folder), key=lambda path: path.name == RECORD)
+    for path in there:
+        if drawings or path.name == _UNFINISHED:
+            path.unlink()
+    if there and not drawings:
+        kept = [{"drawn": name, "sha256": sha256} for name, sha256 in _recorded(folder / RECORD)[0].items()]
+        write_new(folder / RECORD, "".join(map(_line, kept)).encode())
 
 
 def note(folder: Path, **facts: Any) -> None:
     """Add a line to the folder's record."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / RECORD).open("a", encoding="utf-8") as record:
-        record.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        record.write(_line(facts))
 
 
 def write_drawing(path: Path, data: bytes, **facts: Any) -> None:
@@ -68,8 +78,8 @@ class VideoDrawing:
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
         """rate: frames a second; size: height, width of a frame. `SsdprepError` where OpenCV cannot write it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._waiting, self._size = path, path.with_name(_UNFINISHED), size[::-1]
+        note(path.parent, begun=_UNFINISHED)
         self._writer = cv2.VideoWriter(str(self._waiting), cv2.VideoWriter.fourcc(*"mp4v"), rate, self._size)
         if not self._writer.isOpened():
             raise SsdprepError(f"{path} cannot be written as MP4 by OpenCV {cv2.__version__}", "--no-draw")
@@ -95,13 +105,20 @@ def _is_ours(path: Path, recorded: dict[str, str]) -> bool:
     return path.is_file() and not path.is_symlink() and recorded.get(path.name) == digest(path)
 
 
-def _recorded(record: Path) -> dict[str, str]:
-    """Name and checksum of each drawing; a line that was cut short names none."""
+def _recorded(record: Path) -> tuple[dict[str, str], str | None]:
+    """Name and checksum of each drawing, and the name of a video that is begun; a line that was cut short has none."""
     found: dict[str, str] = {}
+    begun: str | None = None
     for line in record.read_text(encoding="utf-8", errors="replace").splitlines() if record.is_file() else ():
         try:
             told = json.loads(line)
+            begun = _UNFINISHED if told.get("begun") == _UNFINISHED else begun
             found[str(told["drawn"])] = str(told["sha256"])
-        except (ValueError, KeyError, TypeError):
+            begun = None  # what comes after a video is drawn when that is finished
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
-    return found
+    return found, begun
+
+
+def _line(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False) + "\n"

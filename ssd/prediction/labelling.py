@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from ssd.prediction.found import Found
 from ssdprep import settled
 from ssdprep.boxes import clip
+from ssdprep.disk import require_place
 from ssdprep.files import transaction, write_new
 from ssdprep.formats import voc
 from ssdprep.formats.csv import COLUMNS
@@ -18,8 +20,9 @@ from ssdprep.images import probe
 from ssdprep.metadata import effective
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size, SsdprepError
 from ssdprep.walk import folded
+from ssdprep.wording import quoted
 
-KEPT, NOT_WRITTEN, SAME_STEM = "PRD001", "PRD002", "PRD003"
+KEPT, NOT_WRITTEN, SAME_STEM, NO_PHOTO = "PRD001", "PRD002", "PRD003", "PRD004"
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,19 @@ class Labelled:
     findings: tuple[Finding, ...]
 
 
-def require_free(table: Path, *, force: bool) -> None:
-    """`SsdprepError` where a table may not be written."""
+def require_places(table: Path | None, annotations: Path | None, *, force: bool) -> None:
+    """`SsdprepError` where a table or annotations, None for no such thing, may not be written."""
+    if table is not None:
+        _require_free(table, force)
+    if annotations is not None:
+        there = next(place for place in (annotations.absolute(), *annotations.absolute().parents) if place.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            why = f"{there} {'may not be written to' if there.is_dir() else 'is no folder'}"
+            raise SsdprepError(f"no annotation can be written to {annotations}: {why}", "name a folder: --to-xml DIR")
+
+
+def _require_free(table: Path, force: bool) -> None:
+    require_place(table, "--to-csv")
     if table.is_dir():
         raise SsdprepError(f"{table} is a folder", "name a file: --to-csv predictions.csv")
     if table.exists() and not force:
@@ -42,13 +56,14 @@ def require_free(table: Path, *, force: bool) -> None:
 
 
 def write_table(path: Path, found: Iterable[Found]) -> None:
-    """The columns of ``ssdprep xml2csv``, and the score; a row a box, in the whole pixels that an annotation has."""
+    """The columns of ``ssdprep xml2csv``, the score and, of a video, the frame; a row a box, in whole pixels as XML."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*COLUMNS, "score"))
+    writer.writerow((*COLUMNS, "score", "frame"))
     for picture in found:
         for thing, score in zip(_whole(picture), picture.scores, strict=True):
-            writer.writerow((picture.name, *picture.size, thing.name, *map(int, thing.box), f"{score:.6f}"))
+            row = (picture.name, *picture.size, thing.name, *map(int, thing.box), f"{score:.6f}", picture.frame)
+            writer.writerow(row)
     write_new(path, text.getvalue().encode())
 
 
@@ -88,6 +103,17 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
             for target, data in fresh.items():
                 change.replace(target, data)
     return Labelled(folder, written, nothing, beside, tuple(findings))
+
+
+def no_annotation(video: Path) -> Finding:
+    """That a video has none, and how its frames get some."""
+    frames = Path(f"{video.stem}-frames")
+    message = "LabelImg labels photos: no annotation is written for a video"
+    remedy = (
+        f"make photos of its frames, two a second: mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
+        f" {quoted(frames / '%05d.jpg')}; then ssd.predict RUN {quoted(frames)} --to-xml {quoted(frames)}"
+    )
+    return Finding(NO_PHOTO, Severity.WARNING, video, 0, message, remedy)
 
 
 def _annotation(

@@ -14,7 +14,7 @@ from ssd.pictures import MOST, found_objects
 from ssd.prediction.drawings import clear, note
 from ssd.prediction.found import Found
 from ssd.prediction.illustration import Illustration, told
-from ssd.prediction.labelling import Labelled, require_free, write_annotations, write_table
+from ssd.prediction.labelling import Labelled, no_annotation, require_places, write_annotations, write_table
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import Picture, Source, pictures, sources_in
 from ssd.run import Run
@@ -77,10 +77,10 @@ def predict_photos(
     """Find objects on photos and videos (folders stand for the photos in them), and draw the ``most`` likely.
 
     threshold: a score, or words as `Limits.parse` takes them. every: of a video, one frame in so many. Drawings and
-    ``predictions.jsonl`` go into ``out``, in place of those of an earlier call and of nothing else; of several photos a
-    contact sheet too. to_csv, to_xml: see `ssd.prediction.labelling`; ``force`` lets them replace what is there. A
-    photo that cannot be read becomes a finding. Raises `SsdprepError` where there is no run, no photo, or something in
-    the way.
+    ``predictions.jsonl`` go into ``out``, in place of those of an earlier call and of nothing else (without ``draw``
+    its drawings stay); of several photos a contact sheet too. to_csv, to_xml: see `ssd.prediction.labelling`;
+    ``force`` lets them replace what is there. A photo that cannot be read becomes a finding. Raises `SsdprepError`
+    where there is no run, no photo, or something in the way.
     """
     if min(most, every) < 1:
         raise ValueError(f"most and every must be at least 1, not {most} and {every}")
@@ -93,9 +93,8 @@ def predict_photos(
         raise SsdprepError(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
-    if to_csv is not None:
-        require_free(to_csv, force=force)
-    clear(out)
+    require_places(to_csv, to_xml, force=force)
+    clear(out, drawings=draw)
     seen = _look(detector, sources, limits, every=every, keep=draw)
     total = None if any(source.is_video for source in sources) else len(sources)
     drawings = Illustration(out, sources, palette(detector.labels.names), most=most, every=every)
@@ -107,11 +106,17 @@ def predict_photos(
     if to_csv is not None:
         write_table(to_csv, found)
     labelled = None if to_xml is None else write_annotations(to_xml, of_photos, force=force)
+    videos = groupby((each for each in found if each.frame is not None), lambda each: each.image)
+    of_videos = {path: tuple(frames) for path, frames in videos}
     return Predictions(
         out,
         of_photos,
-        {path: tuple(frames) for path, frames in groupby((e for e in found if e.frame is not None), lambda e: e.image)},
-        (*(each for each in every_one if isinstance(each, Finding)), *(labelled.findings if labelled else ())),
+        of_videos,
+        (
+            *(each for each in every_one if isinstance(each, Finding)),
+            *(labelled.findings if labelled else ()),
+            *(map(no_annotation, of_videos) if labelled else ()),
+        ),
         draw,
         to_csv,
         labelled,

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssd.anchor_clusters import fit
-from ssd.augmentation import Augmentation, augment
+from ssd.augmentation import Augmentation, augment_boxes
 from ssd.config import Config
 from ssd.coverage import Coverage, best_ious
 from ssd.data import open_source, train_and_val
@@ -125,12 +125,11 @@ def drawn_boxes(
     track: Track = untracked,
 ) -> np.ndarray:
     """The boxes of pictures as training draws them, without reading a photo: float64 (N, 4) corners, shares."""
-    blank = tf.zeros((2, 2, 3), tf.uint8)  # where a window lies does not depend on what it shows
 
     @tf.function(input_signature=[tf.TensorSpec((None, 4)), tf.TensorSpec((2,), tf.int32)])
     def draw(boxes: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         ids = tf.zeros(tf.shape(boxes)[:1], tf.int32)
-        return augment(blank, boxes, ids, key, config.image_size, how)[1]
+        return augment_boxes(boxes, ids, key, config.image_size, how)[0]
 
     labelled = [example.boxes for example in examples if len(example.boxes)]
     some = [draw(labelled[i % len(labelled)], [seed, i]).numpy() for i in track(range(pictures), "Drawing", pictures)]

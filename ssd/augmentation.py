@@ -65,6 +65,13 @@ def augment(
     return _photometric(draws, picture, how), moved, ids
 
 
+def augment_boxes(
+    boxes: tf.Tensor, ids: tf.Tensor, seed: tf.Tensor, size: tuple[int, int], how: Augmentation
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The boxes and ids alone of what `augment` draws: where a window lies does not depend on what the photo shows."""
+    return augment(tf.zeros((2, 2, 3), tf.uint8), boxes, ids, seed, size, how)[1:]
+
+
 def sample(image: tf.Tensor, window: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """The part of a picture that a window shows, resampled with antialiasing.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssd.evaluation.hits import COCO_LIMIT, coco_hits
-from ssd.overlaps import Bools, Floats, Ints, Pairs, Rows, detection_rows, object_rows, pairs_of, values_of
+from ssd.overlaps import Bools, Floats, Rows, detection_rows, object_rows, pairs_of, values_of
 
 COCO_IOUS = np.linspace(0.5, 0.95, 10)
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)
@@ -85,7 +85,8 @@ def voc_average_precision(
         raise ValueError(f"method must be 11point or area, not {method!r}")
     truth, found = _tables(ground_truth, detections, n_classes)
     hard = values_of(difficult, truth, 0.0, "difficult") > 0
-    hit = _most_overlapped(pairs_of(found, truth, float(plus_one)), len(found.order), iou_threshold)
+    nearest, iou = pairs_of(found, truth, float(plus_one)).most_overlapped(len(found.order))
+    hit = np.where(iou >= iou_threshold, nearest, -1)
 
     order = np.lexsort((found.order, -found.scores, found.classes))
     hit, classes = hit[order], found.classes[order]
@@ -142,16 +143,6 @@ def _tables(ground_truth: Sequence[ArrayLike], detections: Sequence[ArrayLike], 
     if len(ground_truth) != len(detections):
         raise ValueError(f"ground truth of {len(ground_truth)} images, detections of {len(detections)}")
     return object_rows(ground_truth, n_classes), detection_rows(detections, n_classes)
-
-
-def _most_overlapped(pairs: Pairs, n_found: int, threshold: float) -> Ints:
-    """The object that each detection overlaps most, the first of equal ones; -1 where the IoU is too low."""
-    order = np.lexsort((pairs.truth, -pairs.iou, pairs.found))
-    found, first = np.unique(pairs.found[order], return_index=True)
-    best = order[first]
-    hit = np.full(n_found, -1)
-    hit[found] = np.where(pairs.iou[best] >= threshold, pairs.truth[best], -1)
-    return hit
 
 
 def _voc_area(right: Bools, wanted: int, method: str) -> float:

@@ -44,6 +44,18 @@ class Pairs(NamedTuple):
     truth: Ints
     iou: Floats
 
+    def among(self, chosen: Bools) -> Pairs:
+        """Just these pairs."""
+        return Pairs(*(column[chosen] for column in self))
+
+    def most_overlapped(self, n_found: int) -> tuple[Ints, Floats]:
+        """The object that each detection overlaps most, the first of equal ones, and that IoU; -1 and 0 without one."""
+        order = np.lexsort((self.truth, -self.iou, self.found))
+        who, first = np.unique(self.found[order], return_index=True)
+        nearest, iou = np.full(n_found, -1), np.zeros(n_found)
+        nearest[who], iou[who] = self.truth[order[first]], self.iou[order[first]]
+        return nearest, iou
+
 
 def object_rows(arrays: Sequence[ArrayLike], n_classes: int) -> Rows:
     """The table of objects from one (N, 5) array [class, corners] an image."""

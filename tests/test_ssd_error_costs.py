@@ -7,6 +7,7 @@ import pytest
 from test_ssd_metrics import drawn, of_coco
 
 from ssd import coco_average_precision
+from ssd.decoder import detect
 from ssd.evaluation.confusion import confusion
 from ssd.evaluation.error_costs import KINDS, Kind, costs_of, errors_of, photo_costs
 from ssd.evaluation.hits import Judged, judge
@@ -122,7 +123,7 @@ def test_cures_never_harm_and_begin_at_cocos_ap50(seed):
     assert counts[:, 1:].sum() == len(judged.found.order)  # and every detection
     assert np.diagonal(counts)[1:].sum() == judged.right.sum()
     above = judged.above(np.full(n_classes, 0.5))
-    few = judge(truth, [[row for row in rows if row[1] >= 0.5] for rows in found], n_classes)
+    few = judge(truth, [[row for row in rows if row[1] > 0.5] for rows in found], n_classes)
     assert kinds(above._replace(found=above.found._replace(order=np.arange(len(above.hit))))) == kinds(
         few._replace(found=few.found._replace(order=np.arange(len(few.hit))))
     )
@@ -154,14 +155,37 @@ def test_a_label_goes_to_its_own_class_even_if_another_is_more_certain():
         # two objects: F1 is 2/3, 1/2, 4/5 from 0.9, 0.8, 0.7 on, and 2/3 from 0.2 on
         ([[1, 0.9, *A], [1, 0.8, *NOWHERE], [1, 0.7, *B], [1, 0.2, *NOWHERE], [1, 0.1, *ON_A]], (0.45, 2 / 3, 1, 0.8)),
         ([[1, 0.9, *A], [1, 0.8, *NOWHERE]], (0.85, 1, 0.5, 2 / 3)),
-        ([[1, 0.9, *A]], (0.9, 1, 0.5, 2 / 3)),
-        ([[1, 0.5, *A], [1, 0.5, *NOWHERE]], (0.5, 0.5, 0.5, 0.5)),  # equal scores come together
+        ([[1, 0.9, *A]], (0.455, 1, 0.5, 2 / 3)),  # halfway to 0.01, below which nothing is looked at
+        ([[1, 0.5, *A], [1, 0.5, *NOWHERE]], (0.255, 0.5, 0.5, 0.5)),  # equal scores come together
         ([[1, 0.9, *NOWHERE]], None),
         ([], None),
     ],
 )
 def test_the_best_score(found, best):
     assert best_threshold(curve_of(judge([[[1, *A], [1, *B]]], [found], 1), 1)) == (best and pytest.approx(best))
+
+
+@pytest.mark.parametrize("right", [(True, True, True), (True, False, True), (True, True, False), (False, False, True)])
+def test_the_best_score_shows_the_very_boxes_that_it_was_chosen_for(right):
+    """The last of them too, in the decoder as in the diagnosis; scores as a network gives them."""
+    anchors = np.array([[0.1 + 0.3 * i, 0.5, 0.1, 0.1] for i in range(3)])
+    probs = np.array([[1 - s, s] for s in (0.9, 0.6, 0.3)], np.float32)
+
+    def found(score: float) -> np.ndarray:
+        return detect(probs, np.zeros((3, 4)), anchors, score=score, vote=True)
+
+    rows = found(0.01)
+    truth = [[1, *(box if is_right else box + 0.5)] for box, is_right in zip(rows[:, 2:], right, strict=True)]
+    judged = judge([truth], [rows], 1)
+    best = best_threshold(curve_of(judged, 1))
+    assert found(best.score).tolist() == rows[: len(found(best.score))].tolist()
+    for hits, shown in ((sum(right[: len(found(best.score))]), len(found(best.score))), _counts(judged, best.score)):
+        assert (hits / shown, hits / 3) == pytest.approx((best.precision, best.recall))
+
+
+def _counts(judged: Judged, score: float) -> tuple[int, int]:
+    shown = judged.above([score])
+    return int(shown.right.sum()), len(shown.right)
 
 
 def test_a_class_without_objects_has_no_curve():

@@ -224,6 +224,24 @@ def test_a_shifted_box_and_a_swapped_class_are_seen():
     assert told(scores[:1], boxes[:1])[0].scores == math.inf
 
 
+@pytest.mark.parametrize(
+    ("same", "more", "labelled", "faulty", "doubtful"),
+    [(1, 0, True, False, True), (1, 0, False, True, False), (3, 1, True, False, True), (3, 0, True, False, False)],
+)
+def test_detections_that_are_lost_at_no_cost_of_ap_are_told(same, more, labelled, faulty, doubtful):
+    """A file of 8-bit integers that has 1 of 3 detections, and whose AP50 holds."""
+    from ssd.exports.check import INT8, Agreement
+
+    figures = [0.5, 0.5, 0.3, 0.3] if labelled else [math.nan] * 4
+    agreement = Agreement("LiteRT", 4, 0.1, 0.1, 3, same, more, *figures, 1.0)
+    assert bool(agreement.faults(INT8)) is faulty
+    doubt = agreement.doubt(INT8, Path("a.tflite"))
+    assert bool(doubt) is doubtful
+    if doubt:
+        assert f"3 detections, {same} of them and {more} others" in doubt.message
+        assert "tflite-fp16" in doubt.remedy
+
+
 def test_a_file_that_suppresses_is_judged_by_its_detections():
     from ssd.exports.check import EXACT, compare
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ssd.augmentation import Augmentation, augment
+from ssd.augmentation import Augmentation, augment_boxes
 from ssd.examples import Example
 from ssd.loss import multibox_loss
 from ssd.pipeline import batch_examples, faults_named, training_batches
@@ -132,11 +132,10 @@ def _drawn(
     class_index: np.ndarray,
 ) -> Iterator[Drawn]:
     """The pictures of a step with the objects on them, which the batch itself no longer knows."""
-    blank = tf.zeros((2, 2, 3), tf.uint8)  # where a window lies does not depend on what it shows
     photos = batch_examples(training, step, batch=BATCH, seed=seed)
     for place, (example, image, indices) in enumerate(zip(photos, images, class_index, strict=True)):
         key = tf.constant([seed, step * BATCH + place], tf.int64)
-        _, boxes, ids = augment(blank, example.boxes, example.ids, key, run.config.image_size, how)
+        boxes, ids = augment_boxes(example.boxes, example.ids, key, run.config.image_size, how)
         pixels = np.clip(np.round(image), 0, 255).astype(np.uint8)
         yield Drawn(pixels, boxes.numpy(), ids.numpy(), indices, example.source)
 

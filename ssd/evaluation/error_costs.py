@@ -13,7 +13,7 @@ import numpy as np
 
 from ssd.evaluation.hits import IOU, Judged
 from ssd.metrics import coco_precision
-from ssd.overlaps import Bools, Floats, Ints, Pairs
+from ssd.overlaps import Bools, Floats, Ints
 
 GROUND = 0.1  # IoU up to which a detection lies on no object at all
 
@@ -67,9 +67,9 @@ def errors_of(judged: Judged) -> Errors:
     """Name every error of a set."""
     pairs, n = judged.pairs, len(judged.found.order)
     same = judged.found.classes[pairs.found] == judged.truth.classes[pairs.truth]
-    own, own_iou = _most_overlapped(pairs, same, n)
-    other, other_iou = _most_overlapped(pairs, ~same, n)
-    _, taken_iou = _most_overlapped(pairs, same & judged.is_found[pairs.truth], n)
+    own, own_iou = pairs.among(same).most_overlapped(n)
+    other, other_iou = pairs.among(~same).most_overlapped(n)
+    _, taken_iou = pairs.among(same & judged.is_found[pairs.truth]).most_overlapped(n)
     conditions = {
         -1: judged.right,
         KINDS.index(Kind.PLACE): (own_iou >= GROUND) & (own_iou < IOU),
@@ -120,16 +120,6 @@ def photo_costs(judged: Judged, images: Ints) -> Floats:
 
 def _claims(judged: Judged) -> _Claims:
     return _Claims(judged.found.classes, judged.found.scores, judged.right, judged.wanted)
-
-
-def _most_overlapped(pairs: Pairs, among: Bools, n: int) -> tuple[Ints, Floats]:
-    """For each detection the object that it overlaps most, and that IoU; -1 and 0 where there is none."""
-    rows = np.flatnonzero(among)
-    rows = rows[np.lexsort((pairs.truth[rows], -pairs.iou[rows], pairs.found[rows]))]
-    who, first = np.unique(pairs.found[rows], return_index=True)
-    nearest, iou = np.full(n, -1), np.zeros(n)
-    nearest[who], iou[who] = pairs.truth[rows[first]], pairs.iou[rows[first]]
-    return nearest, iou
 
 
 def _put_right(judged: Judged, claims: _Claims, target: Ints) -> _Claims:

@@ -74,15 +74,18 @@ class Judged(NamedTuple):
         return np.bincount(self.truth.classes, minlength=self.n_classes + 1)
 
     def above(self, scores: ArrayLike) -> Judged:
-        """The same, as if nothing below a score had been found; scores: of each class, (n_classes,)."""
-        kept = self.found.scores >= np.asarray(scores, np.float64)[self.found.classes - 1]
-        pairs = Pairs(*(column[kept[self.pairs.found]] for column in self.pairs))
+        """The same, as if nothing had been found but what lies above a score, as `ssd.decoder.detect` keeps it.
+
+        scores: of each class, (n_classes,).
+        """
+        kept = self.found.scores > np.asarray(scores, np.float64)[self.found.classes - 1]
+        pairs = self.pairs.among(kept[self.pairs.found])
         pairs = pairs._replace(found=(np.cumsum(kept) - 1)[pairs.found])
         return self._replace(found=Rows(*(c[kept] for c in self.found)), pairs=pairs, hit=self.hit[kept])
 
     def hit_among(self, pairs: Bools) -> Ints:
         """As `hit`, where just these pairs (a mask) count, whatever their classes."""
-        return _hits(self.found, self.truth, Pairs(*(column[pairs] for column in self.pairs)))
+        return _hits(self.found, self.truth, self.pairs.among(pairs))
 
 
 def judge(ground_truth: Sequence[ArrayLike], detections: Sequence[ArrayLike], n_classes: int) -> Judged:

@@ -11,6 +11,7 @@ from ssd.metrics import COCO_RECALLS, coco_precision
 from ssd.overlaps import Floats
 
 SCORE = 0.5  # from which on boxes are shown, where nothing better is known
+LOWEST = 0.01  # from which on detections are looked at at all
 FEW = 20  # boxes of a class; with fewer the best score is that of these very photos
 
 
@@ -53,13 +54,14 @@ def curve_of(judged: Judged, class_id: int) -> Curve:
 def best_threshold(curve: Curve) -> Threshold | None:
     """Where F1 is highest, the higher score of equal ones; None where nothing right is found at any score.
 
-    The score stands halfway to the next detection that would be one too many.
+    The score stands halfway to the next detection that would be one too many, or to `LOWEST` where none follows: a
+    decoder keeps what lies above a score, not what lies on it.
     """
     f1 = curve.f1
     if not len(f1) or not f1.max():
         return None
     at = int(f1.argmax())
-    following = curve.scores[at + 1] if at + 1 < len(f1) else curve.scores[at]
+    following = curve.scores[at + 1] if at + 1 < len(f1) else min(LOWEST, curve.scores[at])
     return Threshold(
         float((curve.scores[at] + following) / 2), float(curve.precision[at]), float(curve.recall[at]), float(f1[at])
     )
@@ -73,4 +75,4 @@ def envelope(judged: Judged, class_id: int) -> Floats:
     return coco_precision(right, np.ones_like(right), int(judged.wanted[class_id]))[0]
 
 
-__all__ = ["COCO_RECALLS", "FEW", "SCORE", "Curve", "Threshold", "best_threshold", "curve_of", "envelope"]
+__all__ = ["COCO_RECALLS", "FEW", "LOWEST", "SCORE", "Curve", "Threshold", "best_threshold", "curve_of", "envelope"]

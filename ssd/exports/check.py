@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +13,16 @@ import tensorflow as tf
 
 from ssd.decoder import NMS_IOU, VOTE_SCORE, decode_boxes
 from ssd.evaluation.measuring import score as average_precision
+from ssd.evaluation.thresholds import LOWEST, SCORE
 from ssd.exports.runtime import Outputs, Predict
 from ssd.geometry import iou
 from ssd.nms import greedy_nms, highest, voted
 from ssd.pipeline import Example
 from ssd.run import Run
+from ssdprep.record import Finding, Severity
 
-SCORE, CANDIDATES, MOST = 0.5, 400, 100  # as `ssd.predict` has them
-LOWEST = 0.01  # score from which on detections count for AP, as in `ssd.evaluate`
+CANDIDATES, MOST = 400, 100  # as `ssd.predict` has them
+UNLIKE = "EXP001"
 SAME_IOU = 0.9  # two detections of one class that overlap by this much are the same
 
 
@@ -61,13 +64,28 @@ class Agreement:
             told.append(f"scores differ by {self.scores:.2g}, more than {allowed.scores:g}")
         if allowed.boxes is not None and not self.boxes <= allowed.boxes:
             told.append(f"boxes differ by {self.boxes:.2g}, more than {allowed.boxes:g}")
-        unlike = self.detections - self.same + self.more
-        judged_by_ap = allowed.scores is None and not math.isnan(self.AP50_before)
-        if unlike > allowed.lost * max(1, self.detections) and not judged_by_ap:
-            told.append(f"{self.detections} detections, {self.same} of them and {self.more} others in the export")
+        if (unlike := self._unlike(allowed)) and not self._is_judged_by_ap(allowed):
+            told.append(unlike)
         if self.AP50_before - self.AP50_after > allowed.AP50:
             told.append(f"AP50 falls from {self.AP50_before:.3f} to {self.AP50_after:.3f}")
         return told
+
+    def doubt(self, allowed: Tolerance, file: Path) -> Finding | None:
+        """Detections that are not the same, which AP50 alone has let pass: few of them hardly move it."""
+        unlike = self._unlike(allowed)
+        if not unlike or not self._is_judged_by_ap(allowed):
+            return None
+        message = f"{self.runtime}: AP50 holds, but from score {SCORE:g} on there are {unlike}"
+        remedy = "look at what it finds (the script beside it); more training photos to calibrate on, or tflite-fp16"
+        return Finding(UNLIKE, Severity.WARNING, file, 0, message, remedy)
+
+    def _unlike(self, allowed: Tolerance) -> str:
+        apart = self.detections - self.same + self.more
+        told = f"{self.detections} detections, {self.same} of them and {self.more} others in the export"
+        return told if apart > allowed.lost * max(1, self.detections) else ""
+
+    def _is_judged_by_ap(self, allowed: Tolerance) -> bool:
+        return allowed.scores is None and not math.isnan(self.AP50_before)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; an undefined figure is null."""

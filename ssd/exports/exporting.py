@@ -150,7 +150,8 @@ def export_run(
         agreements = _checked(way, written, detector, photos)
         size = sum(f.stat().st_size for f in written.rglob("*")) if written.is_dir() else written.stat().st_size
         files = _put(written, path, described, beside_it)
-    return Export(files, format, size, photos.source, agreements, photos.findings)
+    doubts = filter(None, (each.doubt(way.allowed, path) for each in agreements))
+    return Export(files, format, size, photos.source, agreements, (*photos.findings, *doubts))
 
 
 def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:

@@ -13,7 +13,7 @@ import numpy as np
 from ssd.pictures import found_panel
 from ssd.prediction.drawings import VideoDrawing, note, write_drawing
 from ssd.prediction.found import Found
-from ssd.prediction.sources import Picture, Source
+from ssd.prediction.sources import PhotoOrVideo, Picture
 from ssdprep import images
 from ssdprep.derived import unique
 from ssdprep.draw import draw_boxes
@@ -39,7 +39,7 @@ class Illustration:
     """The drawings of one call in a folder that `drawings.clear` has cleared."""
 
     def __init__(
-        self, out: Path, sources: Sequence[Source], colours: Mapping[str, Colour], *, most: int, every: int
+        self, out: Path, sources: Sequence[PhotoOrVideo], colours: Mapping[str, Colour], *, most: int, every: int
     ) -> None:
         taken = {Path(SHEET).stem, *(path.stem.casefold() for path in (out.iterdir() if out.is_dir() else ()))}
         stems = unique([source.path.stem for source in sources], taken)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd.evaluation.thresholds import SCORE
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError
-
-SCORE = 0.5  # where nothing else is said
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ssd.prediction.found import Found
 from ssd.prediction.illustration import Illustration, told
 from ssd.prediction.labelling import Labelled, no_annotation, require_places, write_annotations, write_table
 from ssd.prediction.limits import Limits
-from ssd.prediction.sources import Picture, Source, pictures, sources_in
+from ssd.prediction.sources import PhotoOrVideo, Picture, pictures, sources_in
 from ssd.run import Run
 from ssdprep.palette import palette
 from ssdprep.record import Finding, Report, Size, SsdprepError, Track, untracked
@@ -124,7 +124,7 @@ def predict_photos(
 
 
 def _look(
-    detector: Run, sources: Sequence[Source], limits: Limits, *, every: int, keep: bool
+    detector: Run, sources: Sequence[PhotoOrVideo], limits: Limits, *, every: int, keep: bool
 ) -> Iterator[tuple[Picture, Found] | Finding]:
     """Each picture in order with what is found on it; a finding where one cannot be read.
 

@@ -27,7 +27,7 @@ RATE = 25.0  # frames a second of a video that does not say
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a video that cannot be read is a finding, told once
 
 
-class Source(NamedTuple):
+class PhotoOrVideo(NamedTuple):
     """A photo or a video, and its name below the folder that was given (its own name where it was given itself)."""
 
     path: Path
@@ -42,7 +42,7 @@ class Source(NamedTuple):
 class Picture(NamedTuple):
     """A photo or a frame of a video: its upright size, and itself at the network's input."""
 
-    source: Source
+    source: PhotoOrVideo
     size: tuple[int, int]  # height, width
     input: np.ndarray  # (h, w, 3) float32 in 0..255
     pixels: np.ndarray | None  # uint8 RGB (H, W, 3), where they are asked for
@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 Task = Callable[[], Picture | Finding]
 
 
-def sources_in(paths: Sequence[Path]) -> list[Source]:
+def sources_in(paths: Sequence[Path]) -> list[PhotoOrVideo]:
     """The photos and videos that are meant; a folder stands for all photos below it, in the order of their paths.
 
     One among several that does not exist is found out when it is read. `SsdprepError` where there is nothing at all.
@@ -62,10 +62,12 @@ def sources_in(paths: Sequence[Path]) -> list[Source]:
     if paths and not any(path.exists() for path in paths):
         rest = f", nor do the other {len(paths) - 1} paths" if len(paths) > 2 else f", nor does {paths[-1]}"
         raise SsdprepError(f"{paths[0]} does not exist{rest if len(paths) > 1 else ''}", remedy)
-    found: list[Source] = []
+    found: list[PhotoOrVideo] = []
     for path in paths:
         found += (
-            [Source(path / name, name) for name in walk(path).photos] if path.is_dir() else [Source(path, path.name)]
+            [PhotoOrVideo(path / name, name) for name in walk(path).photos]
+            if path.is_dir()
+            else [PhotoOrVideo(path, path.name)]
         )
     if not found:
         raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", remedy)
@@ -73,7 +75,7 @@ def sources_in(paths: Sequence[Path]) -> list[Source]:
 
 
 def pictures(
-    sources: Iterable[Source], size: tuple[int, int], *, ahead: int, every: int = 1, keep: bool = False
+    sources: Iterable[PhotoOrVideo], size: tuple[int, int], *, ahead: int, every: int = 1, keep: bool = False
 ) -> Iterator[Picture | Finding]:
     """Each photo, and every ``every``-th frame of each video, in order; a finding for what cannot be read.
 
@@ -83,7 +85,7 @@ def pictures(
     return in_threads(tasks, ahead=ahead)
 
 
-def _tasks(source: Source, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:
+def _tasks(source: PhotoOrVideo, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:
     if not source.path.exists():
         yield partial(_missing, source)
     elif source.is_video:
@@ -92,11 +94,11 @@ def _tasks(source: Source, size: tuple[int, int], every: int, keep: bool) -> Ite
         yield partial(_photo, source, size, keep)
 
 
-def _missing(source: Source) -> Finding:
+def _missing(source: PhotoOrVideo) -> Finding:
     return Finding(UNREADABLE, Severity.ERROR, source.path, 0, "does not exist", "correct the path")
 
 
-def _photo(source: Source, size: tuple[int, int], keep: bool) -> Picture | Finding:
+def _photo(source: PhotoOrVideo, size: tuple[int, int], keep: bool) -> Picture | Finding:
     try:
         pixels = images.upright_pixels(source.path)
     except (images.ImageFault, OSError) as error:
@@ -104,7 +106,7 @@ def _photo(source: Source, size: tuple[int, int], keep: bool) -> Picture | Findi
     return _picture(source, pixels, size, keep)
 
 
-def _frames(source: Source, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:
+def _frames(source: PhotoOrVideo, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:
     """A task for each frame that is looked at; upright, as OpenCV turns what a phone marked."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     video = cv2.VideoCapture(str(source.path))
@@ -122,11 +124,13 @@ def _frames(source: Source, size: tuple[int, int], every: int, keep: bool) -> It
         yield partial(_broken_off, source, number, promised)
 
 
-def _frame(source: Source, bgr: np.ndarray, size: tuple[int, int], keep: bool, number: int, rate: float) -> Picture:
+def _frame(
+    source: PhotoOrVideo, bgr: np.ndarray, size: tuple[int, int], keep: bool, number: int, rate: float
+) -> Picture:
     return _picture(source, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), size, keep)._replace(frame=number, rate=rate)
 
 
-def _broken_off(source: Source, read: int, promised: float) -> Finding:
+def _broken_off(source: PhotoOrVideo, read: int, promised: float) -> Finding:
     remedy = "copy the video from its source again, or save it as MP4 (H.264) with a video editor"
     if not read:
         return Finding(UNREADABLE, Severity.ERROR, source.path, 0, "no frame of this video can be read", remedy)
@@ -134,7 +138,7 @@ def _broken_off(source: Source, read: int, promised: float) -> Finding:
     return Finding(CUT_SHORT, Severity.ERROR, source.path, 0, message, remedy)
 
 
-def _picture(source: Source, pixels: np.ndarray, size: tuple[int, int], keep: bool) -> Picture:
+def _picture(source: PhotoOrVideo, pixels: np.ndarray, size: tuple[int, int], keep: bool) -> Picture:
     return Picture(source, pixels.shape[:2], _resampler(size)(pixels).numpy(), pixels if keep else None)
 
 

@@ -259,6 +259,12 @@ def test_the_page_holds_it_all(hand, examples):
     shown = "".join(reader.text)
     for part in ("What to do", "Classes", "What errors cost", "What was taken for what", "Worst photos", "<set>"):
         assert part in shown
+    kind = max(diagnosis.costs, key=diagnosis.costs.get)
+    worst = min(report.scores.per_class, key=lambda each: each.AP50)
+    assert report.scores.AP50 < 0.9
+    assert f"{worst.name} is found worst: AP50 {worst.AP50:.3f}" in shown
+    assert f"{kind.value} errors cost most" in shown
+    assert "Nothing: no error" not in shown
     for photo in diagnosis.worst:
         assert f"costs {photo.cost:.4f} AP50" in shown
     assert all(picture["alt"] for picture in reader.all("img"))
@@ -308,7 +314,7 @@ def test_the_command_tells_and_writes_it_all(set_and_run, tmp_path):
     assert matrix[:2].sum(axis=1).tolist() == [said["per_class"][name]["boxes"] for name in ("<b>apple", "pear")]
     assert len(said["per_class"]["pear"]["precision_at_recall"]) == 101
     plain = process("ssd.evaluate", run, data)
-    for word in ("VOC10", "COCO", "AR100", "duplicate", "EVAL001", "--html evaluation.html"):
+    for word in ("VOC10", "COCO", "AR100", "duplicate", "EVAL001", "--html evaluation.html", "errors cost most"):
         assert word in plain.out
 
 

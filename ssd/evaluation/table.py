@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ssd.evaluation.error_costs import KINDS, MEANING
+from ssd.evaluation.first_look import first_look, free_misses
 from ssd.evaluation.thresholds import FEW
 from ssd.tables import bar, figure
 from ssdprep.console import Next
@@ -34,8 +35,12 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType | Next]:
     yield _coco(report)
     yield ""
     yield _errors(report)
+    if free := free_misses(report):
+        yield _dim(free)
     if confused := _confused(report):
         yield _dim(f"taken for another: {', '.join(confused)}")
+    if looks := first_look(report):
+        yield _first(looks)
     if report.page:
         yield Text.assemble("wrote    ", (f"{report.page}", "bold green"))
     else:
@@ -109,6 +114,16 @@ def _errors(report: Evaluation) -> RenderableType:
     for kind in KINDS:
         cost, said = costs[kind], Text(MEANING[kind], style="dim")
         table.add_row(kind.value, f"{cost:.3f}", f"{made[kind]:,}", bar(max(0.0, cost) / most, 10), said)
+    return table
+
+
+def _first(looks: list[str]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for place, look in enumerate(looks):
+        table.add_row(Text("" if place else "\nlook at", style="bold"), Text(look if place else f"\n{look}"))
     return table
 
 

@@ -13,7 +13,7 @@ from ssdprep import __version__
 from ssdprep.files import write_new
 from ssdprep.page.document import Part, check_place, class_styles, document
 from ssdprep.page.markup import Html, join, tag
-from ssdprep.page.sections import details, kinds_of, to_do
+from ssdprep.page.sections import details, kinds_of
 from ssdprep.palette import palette
 from ssdprep.record import Track, untracked
 from ssdprep.wording import quoted
@@ -35,7 +35,7 @@ def render(report: Evaluation, examples: Sequence[Example], *, track: Track = un
     kinds = kinds_of(report.findings)
     gallery = Gallery(report, examples)
     planned: list[tuple[str, str, Callable[[], Html | None]]] = [
-        ("todo", "What to do", lambda: to_do(kinds, report.data)),
+        ("todo", "What to do", lambda: figures.to_do(report, kinds)),
         ("findings", "Findings", lambda: details(kinds, report.data, gallery) if kinds else None),
         ("classes", "Classes", lambda: join(figures.classes(report), figures.coco(report))),
         ("errors", "Errors", lambda: join(figures.errors(report), figures.confused(report))),

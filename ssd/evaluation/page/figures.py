@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ssd.evaluation.error_costs import KINDS, MEANING
+from ssd.evaluation.first_look import first_look, free_misses
 from ssd.evaluation.thresholds import FEW, SCORE
 from ssd.tables import figure
-from ssdprep.page import charts
+from ssdprep.page import charts, sections
 from ssdprep.page.grid import card, legend, table
 from ssdprep.page.markup import Html, join, tag
 from ssdprep.record import Severity
@@ -18,6 +20,7 @@ from ssdprep.wording import counted
 
 if TYPE_CHECKING:
     from ssd.evaluation.measuring import Evaluation
+    from ssdprep.page.sections import Kind
 
 _ROWS, _CURVES, _CONFUSED = 60, 12, 16  # classes in the table, among the curves, in the matrix
 
@@ -30,8 +33,17 @@ def verdict(report: Evaluation) -> Html:
     costs = report.diagnosis.costs
     worst = max(KINDS, key=lambda kind: costs[kind])
     said = f"Most AP50 is lost to {worst.value} errors ({costs[worst]:.3f}): {MEANING[worst]}."
-    said = said if costs[worst] > 0 else "Nothing is lost."
+    said = said if costs[worst] > 0 else "No kind of error costs AP50 by itself."
     return tag("p", [join(pill, " ") for pill in pills], said, class_="verdict")
+
+
+def to_do(report: Evaluation, kinds: Sequence[Kind]) -> Html:
+    """What findings ask for, and where to look first when too little is found."""
+    looks = [tag("li", look) for look in first_look(report)]
+    graver = any(kind.severity is not Severity.INFO for kind in kinds)
+    listed = sections.to_do(kinds, report.data) if graver or not looks else None
+    note = f"AP50 is {report.scores.AP50:.3f}. In this order:"
+    return join(listed, card("Where to look first", note, tag("ol", looks, class_="todo")) if looks else None)
 
 
 def tiles(report: Evaluation) -> Html:
@@ -109,6 +121,7 @@ def errors(report: Evaluation) -> Html:
         "AP50 lost: what would be gained if all errors of this kind were cured, and no other; they do not add up."
         f" Times: counted from the best score of each class on, from {SCORE:g} where its boxes are few."
     )
+    caption += f" {free[0].upper()}{free[1:]}." if (free := free_misses(report)) else ""
     return card("What errors cost", caption, table("", ["error", "AP50 lost", "", "times", ""], rows))
 
 

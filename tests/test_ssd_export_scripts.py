@@ -199,6 +199,15 @@ def test_a_script_says_what_it_needs(files, tmp_path, words, said):
     assert all(word in helped for word in ("photos, folders, videos", "--threshold", "--show", "first camera"))
 
 
+@pytest.mark.parametrize(("file", "other"), [(NMS, FILES), (FILES, NMS)], ids=["nms", "plain"])
+def test_a_script_names_what_runs_a_file_that_it_does_not(files, photos, tmp_path, file, other):
+    words = files / other["onnx"][1], files / file["onnx"][0], photos
+    done = subprocess.run([sys.executable, "-I", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "run its own" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def test_the_script_draws_over_no_photo(files, photos, tmp_path):
     photo = tmp_path / min(photos.glob("*.jpg")).name
     shutil.copy2(min(photos.glob("*.jpg")), photo)

@@ -18,9 +18,13 @@ _SUPPRESSED = (  # where the file itself suppresses; what it gives are rows of n
     "    number, score, box = rows[:, 0].astype(int) - 1, rows[:, 1], rows[:, 2:]\n"
     "    kept = np.flatnonzero(number >= 0)\n"
 )
-_RUN_LITERT = (
-    '    wanted = network.get_input_details()["image"]["dtype"]  # bytes, or floats\n'
-    "    answer = network(image=(np.rint(picture[None]) if wanted == np.uint8 else picture[None]).astype(wanted))\n"
+_RUN_LITERT = (  # of bytes, or of floats
+    "    answer = network("
+    'image=picture[None].round().astype("u1") if about["input"]["type"] == "uint8" else picture[None])\n'
+)
+_LITERT = (
+    '    whole = about["input"]["type"] == "uint8"\n'
+    "    answer = network(image=np.rint(picture[None]).astype(np.uint8) if whole else picture[None])\n"
 )
 _LITERT = (
     (_IMPORT, f"{_IMPORT}from ai_edge_litert.interpreter import Interpreter\n"),
@@ -30,6 +34,7 @@ _ONNXRUNTIME = (
     (_IMPORT, f"{_IMPORT}import onnxruntime\n"),
     (_MODEL, "onnxruntime.InferenceSession(str(args.model))"),
 )
+_ANSWER = '"outputs": {"scores"', '"outputs": {"detections"'
 _OTHERWISE = {
     OPENCV: (),
     LITERT: (*_LITERT, (_RUN, f'{_RUN_LITERT}    scores, boxes = answer["scores"][0], answer["boxes"][0]\n')),
@@ -37,11 +42,13 @@ _OTHERWISE = {
         *_LITERT,
         (_RUN, f'{_RUN_LITERT}    rows = answer["detections"][0]\n'),
         (_SUPPRESS, _SUPPRESSED),
+        _ANSWER,
     ),
     ONNXRUNTIME_NMS: (
         *_ONNXRUNTIME,
         (_RUN, '    rows = network.run(["detections"], {"image": picture.transpose(2, 0, 1)[None]})[0][0]\n'),
         (_SUPPRESS, _SUPPRESSED),
+        _ANSWER,
     ),
 }
 

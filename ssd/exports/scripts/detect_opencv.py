@@ -26,11 +26,10 @@ def detect(network, bgr, about, limits):
     score, box = scores[anchor, number + 1], boxes[anchor]
     sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()
     kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []
-    mine, area = box[kept, None], (box[:, 2:] - box[:, :2]).prod(1)
+    mine, area, same = box[kept, None], (box[:, 2:] - box[:, :2]).prod(1), number[kept, None] == number
     shared = np.maximum(np.minimum(mine[..., 2:], box[:, 2:]) - np.maximum(mine[..., :2], box[:, :2]), 0).prod(2)
-    overlap = shared / (area[kept, None] + area - shared) * (number[kept, None] == number)
-    weight = np.maximum(overlap - about["nms_iou"], 0) * score  # what is suppressed has a say in where a box lies
-    box[kept] = weight @ box / weight.sum(1, keepdims=True)
+    weight = np.maximum(shared / (area[kept, None] + area - shared) - about["nms_iou"], 0) * score * same
+    box[kept] = weight @ box / weight.sum(1, keepdims=True)  # what is suppressed has a say in where a box lies
     kept = [i for i in kept if score[i] > limits[number[i]]][: about["most"]]
     pixels, names = (np.clip(box, 0, 1) * (bgr.shape[1::-1] * 2)).round(2).tolist(), about["labels"]
     return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept]
@@ -56,13 +55,13 @@ parser.add_argument("source", nargs="+", type=Path, help="photos, folders, video
 parser.add_argument("--threshold", type=float, help="score from which on boxes count, instead of what the file says")
 parser.add_argument("--out", default=Path("found"), type=Path, help="folder for the drawings")
 parser.add_argument("--show", action="store_true", help="in a window, too"), (args := parser.parse_args())
-if not args.model.is_file() or (start := (data := args.model.read_bytes()).find(b'{"ssdprep":')) < 0:
-    parser.error(f"{args.model} is no file of ssd.export: write one with python -m ssd.export RUN")
-about, videos = json.JSONDecoder().raw_decode(data[start:].decode("latin1"))[0], {}
+if b'"outputs": {"scores"' not in (data := args.model.read_bytes() if args.model.is_file() else b""):
+    parser.error(f"{args.model} is no file of ssd.export for this script: run its own, or python -m ssd.export RUN")
+about, videos = json.JSONDecoder().raw_decode(data[data.find(b'{"ssdprep":') :].decode("latin1"))[0], {}
 network = cv2.dnn.readNet(str(args.model))
 limits = np.array([about["thresholds"][name] if args.threshold is None else args.threshold for name in about["labels"]])
 for image, path, place, rate, bgr in (each for source in args.source for each in pictures(source)):
-    found = {"error": "unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}
+    found = {"error": "not there, or unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}
     print(json.dumps({"image": image, **found}), flush=True)
     for each in reversed(found.get("objects", [])):
         (x0, y0, x1, y1), line = map(round, each["box"]), 1 + max(bgr.shape) // 700

@@ -40,6 +40,7 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType | Next]:
     if confused := _confused(report):
         yield _dim(f"taken for another: {', '.join(confused)}")
     if looks := first_look(report):
+        yield ""
         yield _first(looks)
     if report.page:
         yield Text.assemble("wrote    ", (f"{report.page}", "bold green"))
@@ -123,7 +124,7 @@ def _first(looks: list[str]) -> RenderableType:
 
     table = Table.grid(padding=(0, 2, 0, 0))
     for place, look in enumerate(looks):
-        table.add_row(Text("" if place else "\nlook at", style="bold"), Text(look if place else f"\n{look}"))
+        table.add_row(Text("" if place else "look at", style="bold"), Text(look))
     return table
 
 

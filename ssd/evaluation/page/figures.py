@@ -43,7 +43,7 @@ def to_do(report: Evaluation, kinds: Sequence[Kind]) -> Html:
     graver = any(kind.severity is not Severity.INFO for kind in kinds)
     listed = sections.to_do(kinds, report.data) if graver or not looks else None
     note = f"AP50 is {report.scores.AP50:.3f}. In this order:"
-    return join(listed, card("Where to look first", note, tag("ol", looks, class_="todo")) if looks else None)
+    return join(listed, card("Where to look first", note, tag("ol", looks)) if looks else None)
 
 
 def tiles(report: Evaluation) -> Html:

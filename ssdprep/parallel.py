@@ -66,12 +66,19 @@ class Shares(NamedTuple):
 def shares(paths: Iterable[Path], jobs: int) -> Shares:
     """How to share out work on the bytes of files, by their sizes; ``jobs`` 0: workers where they pay for their start.
 
-    A file that is not there counts nothing: whoever reads it says so.
+    A file that cannot be looked at counts nothing: whoever reads it says so.
     """
-    sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
+    sizes = [_bytes_of(path) for path in paths]
     total = sum(sizes)
     at_once = min(8, max(1, _PARCEL * len(sizes) // max(1, total)))
     return Shares(jobs or (0 if total >= _WORTH_WORKERS else 1), at_once)
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def in_threads(tasks: Iterable[Callable[[], Result]], *, ahead: int, jobs: int = 0) -> Iterator[Result]:

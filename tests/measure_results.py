@@ -94,7 +94,7 @@ def train_report(data: Path, run: Path, seed: int) -> None:
     )
 
 
-def test(data: Set, run: Path) -> dict[str, Any]:
+def measured(data: Set, run: Path) -> dict[str, Any]:
     """The figures on the test photos."""
     command = [sys.executable, "-m", "ssd.evaluate", run, *data.test, "--json"]
     return json.loads(called(command, run.with_suffix(".test.json")))
@@ -186,7 +186,7 @@ def main() -> None:
                 wanted = not args.only or any(run.name.startswith(each) for each in args.only)
                 if wanted and not run.with_suffix(".test.json").exists():
                     train(data, start, seed, run)
-                    test(data, run)
+                    measured(data, run)
     print("\n| data | start | photos (train / val / test) | epochs, minutes | test AP50 | test AP | seeds |")
     print(f"{'|---' * 7}|")
     print(*filter(None, (row(args.out, name, start) for name in known for start in STARTS)), sep="\n")

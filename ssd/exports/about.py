@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ssd.decoder import NMS_IOU
 from ssd.evaluation.thresholds import LOWEST
 from ssd.exports import check
 from ssd.prediction.limits import Limits
@@ -48,7 +49,7 @@ def about(
         "outputs": _SUPPRESSED if nms else _RAW,
         "thresholds": {label: limits.of(label) for label in run.labels.names},
         "lowest_score": LOWEST,
-        "nms_iou": check.NMS_IOU,
+        "nms_iou": NMS_IOU,
         "candidates_per_class": check.CANDIDATES,
         "most": check.MOST,
     }

@@ -47,7 +47,7 @@ def curves_figure(history: Sequence[Epoch]) -> Figure:
     best = max(history, key=lambda line: line.rank)
     found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, marker=dot, label="AP50")
     found.plot(epochs, [line.val_AP for line in history], color=CLASS, marker=dot, label="AP")
-    found.plot([best.epoch], [best.val_AP50], "o", color=GOOD, label=f"kept: epoch {best.epoch}, {best.val_AP50:.3f}")
+    found.plot([best.epoch], [best.val_AP], "o", color=CLASS, label=f"kept: epoch {best.epoch}, {best.val_AP:.3f}")
     found.set(title="on validation photos", ylim=(0, 1.02))
     freed = next((b.epoch - 0.5 for a, b in pairwise(history) if a.stage != b.stage), None)
     for axes in (loss, found):

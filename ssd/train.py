@@ -74,7 +74,7 @@ def train(
     patience: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="EPOCHS", help="Stop when so many brought no better AP50 on val.", show_default="never"
+            min=1, metavar="EPOCHS", help="Stop when so many brought no better AP on val.", show_default="never"
         ),
     ] = None,
     flip_v: Annotated[
@@ -111,7 +111,7 @@ def train(
 
     The photos of the test split are never looked at. Without a val split, an eighth of train is set aside.
 
-    The checkpoint that is kept is the one with the best AP50 on val. The same command goes on with a run that was cut.
+    The checkpoint that is kept is the one with the best AP on val. The same command goes on with a run that was cut.
     """
     from ssdprep.tensorflow import import_tensorflow
 

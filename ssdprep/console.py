@@ -191,7 +191,7 @@ def fail(error: SsdprepError | OSError) -> NoReturn:
 
 def run(app: Typer, name: str | None = None) -> NoReturn:
     """Run a command line: errors become one line with their cure, tracebacks only with --debug."""
-    gc.set_threshold(100_000)  # by the million, values without cycles are looked through for cycles again and again
+    gc.set_threshold(500_000)  # by the million, values without cycles are looked through for cycles again and again
     try:
         _call(app, name)
     except BrokenPipeError:  # `ssdprep ... | head` is no error
@@ -213,6 +213,8 @@ def run(app: Typer, name: str | None = None) -> NoReturn:
     except KeyboardInterrupt:
         err().print("interrupted - nothing is left half-written; run the same command again", style="bold red")
         raise SystemExit(130) from None
+    finally:
+        gc.disable()  # the end would look through everything once more
     raise SystemExit(0)
 
 

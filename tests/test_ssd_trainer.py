@@ -203,8 +203,9 @@ def test_decay_is_the_optimizers_own_where_none_is_given():
 
 
 def test_the_best_epoch_detects_best_whatever_its_loss():
-    history = [epoch(1, 0.5, loss=0.1), epoch(2, 0.9, 0.3, loss=5.0), epoch(3, 0.9, 0.2), epoch(4, math.nan, loss=0.0)]
-    assert best_of(history).epoch == 2
+    history = [epoch(1, 0.5, loss=0.1), epoch(2, 0.8, 0.3, loss=5.0), epoch(3, 0.9, 0.2), epoch(4, math.nan, loss=0.0)]
+    assert best_of(history).epoch == 2, "by AP, for AP50 is sooner at its best by chance"
+    assert best_of([epoch(1, 0.8, 0.3), epoch(2, 0.9, 0.3)]).epoch == 2
     assert best_of([epoch(1, math.nan), epoch(2, 0.0)]).epoch == 2
     assert best_of([epoch(1, math.nan), epoch(2, math.nan)]).epoch == 1
 

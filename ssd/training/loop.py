@@ -43,7 +43,7 @@ def train(
     """Freeze what is pretrained and train the rest; free it and train all; keep the weights that detect best.
 
     ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
-    the highest AP50 on ``validation``, history.csv and pictures of both; an unfinished run of the same kind that it
+    the highest AP on ``validation``, history.csv and pictures of both; an unfinished run of the same kind that it
     holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when the loss stops being a
     number, or the unfinished run is of another kind.
     """

@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--workers", action="store_true", help="compare the command with one worker and with two, too")
+    parser.add_argument("--copies", type=int, default=20, help="pictures of a photo that they draw")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     named: dict[str, Any] = {"imgaug": bare_imgaug(), "ssdprep": ours, "albumentations": albumentations()}
@@ -202,7 +203,7 @@ def main() -> None:
             ratio = np.median(np.array(values) / spent["imgaug"])
             print(f"{name}: {median(values):.1f} ms CPU a picture, {ratio:.2f} of the bare imgaug loop")
         if args.workers:
-            workers(folder, 3, 20)
+            workers(folder, 3, args.copies)
 
 
 if __name__ == "__main__":

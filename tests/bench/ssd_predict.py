@@ -1,7 +1,7 @@
 """What predicting a folder costs beside the exported model alone, on the same photos.
 
     python tests/bench/ssd_predict.py              drawn photos of 1280x960, the default preset with weights of chance
-    python tests/bench/ssd_predict.py --photos DIR --preset mobilenet_v2_035_ssd_224
+    python tests/bench/ssd_predict.py --photos DIR --run RUN   a detector that finds something
 
 All take turns, round after round, in one process on two cores, each over all photos; a ratio is the median of the
 rounds' ratios. Start-up is not counted: imports, loading and tracing, the first call of a session. "bare": onnxruntime
@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs instead of the drawn ones")
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--preset", default="mobilenet_v2_ssd_224")
+    parser.add_argument("--run", type=Path, help="a trained detector instead of a preset with weights of chance")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -109,11 +110,11 @@ def main() -> None:
         (folder / "photos").mkdir()
         names = walk(options.photos).photos if options.photos else ()
         photos = [options.photos / name for name in names] or drawn(folder / "photos", options.count)
-        detector = Run.new(preset(options.preset), LabelMap(tuple("abcdef")))
+        detector = Run.load(options.run) if options.run else Run.new(preset(options.preset), LabelMap(tuple("abcdef")))
         onnx.write(exported(detector), folder / "it.onnx", {"ssdprep": ""}, np.zeros(0))
         session = onnxruntime.InferenceSession(folder / "it.onnx", providers=["CPUExecutionProvider"])
         about = {"height": detector.config.image_size[0], "width": detector.config.image_size[1], "nms_iou": NMS_IOU}
-        about |= {"labels": list("abcdef"), "most": 100, "lowest_score": VOTE_SCORE, "candidates_per_class": 400}
+        about |= {"labels": list(detector.labels.names), "most": 100, "lowest_score": VOTE_SCORE, "candidates_per_class": 400}
         run_script = as_in_the_script(session, about)
         run = folder / "run"
         detector.save(run)
@@ -133,7 +134,7 @@ def main() -> None:
             },
         )
     base = found["bare model in onnxruntime"]
-    print(f"{len(photos)} photos, {options.preset}\n\n| | wall ms a photo | CPU ms | wall ratio | CPU ratio | target |")
+    print(f"{len(photos)} photos, {detector.config.name}\n\n| | wall ms a photo | CPU ms | wall ratio | CPU ratio | target |")
     print("|---|---|---|---|---|---|")
     for name, runs in found.items():
         each = [1000 * median(column) / len(photos) for column in zip(*runs, strict=True)]

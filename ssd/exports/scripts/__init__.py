@@ -13,10 +13,10 @@ _RUN = (
     "    network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))\n"
     '    scores, boxes = (output[0] for output in network.forward(["scores", "boxes"]))\n'
 )
-_SUPPRESS = "    best = ", "    kept = [i for i"  # from the one up to the other
+_SUPPRESS = "    best = ", "    pixels, names = "  # from the one up to the other
 _SUPPRESSED = (  # where the file itself suppresses; what it gives are rows of number, score and box, number 0 for none
     "    number, score, box = rows[:, 0].astype(int) - 1, rows[:, 1], rows[:, 2:]\n"
-    "    kept = np.flatnonzero(number >= 0)\n"
+    "    kept = [i for i in np.flatnonzero(number >= 0) if score[i] > limits[number[i]]]\n"
 )
 _RUN_LITERT = (  # of bytes, or of floats
     "    answer = network("

@@ -26,11 +26,11 @@ def detect(network, bgr, about, limits):
     score, box = scores[anchor, number + 1], boxes[anchor]
     sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()
     kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []
+    kept = [i for i in kept if score[i] > limits[number[i]]][: about["most"]]
     mine, area, same = box[kept, None], (box[:, 2:] - box[:, :2]).prod(1), number[kept, None] == number
     shared = np.maximum(np.minimum(mine[..., 2:], box[:, 2:]) - np.maximum(mine[..., :2], box[:, :2]), 0).prod(2)
     weight = np.maximum(shared / (area[kept, None] + area - shared) - about["nms_iou"], 0) * score * same
     box[kept] = weight @ box / weight.sum(1, keepdims=True)  # what is suppressed has a say in where a box lies
-    kept = [i for i in kept if score[i] > limits[number[i]]][: about["most"]]
     pixels, names = (np.clip(box, 0, 1) * (bgr.shape[1::-1] * 2)).round(2).tolist(), about["labels"]
     return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept]
 

@@ -114,7 +114,7 @@ def main() -> None:
         onnx.write(exported(detector), folder / "it.onnx", {"ssdprep": ""}, np.zeros(0))
         session = onnxruntime.InferenceSession(folder / "it.onnx", providers=["CPUExecutionProvider"])
         about = {"height": detector.config.image_size[0], "width": detector.config.image_size[1], "nms_iou": NMS_IOU}
-        about |= {"labels": list(detector.labels.names), "most": 100, "lowest_score": VOTE_SCORE, "candidates_per_class": 400}
+        about |= {"labels": detector.labels.names, "most": 100, "lowest_score": VOTE_SCORE, "candidates_per_class": 400}
         run_script = as_in_the_script(session, about)
         run = folder / "run"
         detector.save(run)
@@ -134,7 +134,8 @@ def main() -> None:
             },
         )
     base = found["bare model in onnxruntime"]
-    print(f"{len(photos)} photos, {detector.config.name}\n\n| | wall ms a photo | CPU ms | wall ratio | CPU ratio | target |")
+    print(f"{len(photos)} photos, {detector.config.name}\n")
+    print("| | wall ms a photo | CPU ms | wall ratio | CPU ratio | target |")
     print("|---|---|---|---|---|---|")
     for name, runs in found.items():
         each = [1000 * median(column) / len(photos) for column in zip(*runs, strict=True)]

@@ -67,7 +67,7 @@ def train(data: Set, start: str, seed: int, run: Path) -> None:
     else:
         weights = "none" if start == "random" else WEIGHTS / IMAGENET
         command = [sys.executable, "-m", "ssd.train", data.train, "--weights", weights, "--preset", data.preset,
-                   "--box-loss", "giou", *data.options, "--seed", str(seed), "--out", run]  # fmt: skip
+                   *data.options, "--seed", str(seed), "--out", run]  # fmt: skip
     called(command, run.with_suffix(".log"))
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of
-from ssd.training.messages import listed
 from ssdprep.derived import damage, read_source
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
@@ -20,7 +19,7 @@ from ssdprep.labels import LabelMap, read_label_map
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Finding, SsdprepError, Track, untracked
 from ssdprep.walk import folded, walk
-from ssdprep.wording import quoted
+from ssdprep.wording import listed, quoted
 
 _BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
 
@@ -89,6 +88,8 @@ def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequenc
     choice is the same on every machine; what `ssdprep augment` drew from those photos is then left out of train.
     Without any split, the whole set counts as train.
     """
+    if "train" not in source.splits and len(source.splits) > 1:
+        raise SsdprepError(f"{source.path} is split, and no photo is for training", source.shared_out_anew)
     training = source.split("train" if "train" in source.splits else "all")
     if source.splits.get("val"):
         return training, source.splits["val"]

@@ -6,7 +6,7 @@ class, then anchor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from ssd.nms import highest, suppress, voted
 
 NMS_IOU = 0.45  # of the SSD paper, section 2.2
 VOTE_SCORE = 0.01  # what has a lower one would weigh next to nothing in a vote
+CANDIDATES = 400  # anchors of a class that go into NMS, as in the paper's code
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,7 +52,7 @@ def detect(
     score: ArrayLike = 0.01,
     nms_iou: float = NMS_IOU,
     top_k: int | None = 200,
-    candidates_per_class: int | None = 400,
+    candidates_per_class: int | None = CANDIDATES,
     vote: bool = False,
 ) -> Floats:
     """The detections on one image: float64 (M, 6), corners in the unit of the anchors, best first.
@@ -59,21 +60,43 @@ def detect(
     class_probs: (n, C), class 0 is background; offsets: (n, 4); anchors: (n, 4) centroids. Of each class the
     ``candidates_per_class`` best anchors above ``score`` (a number, or one for each class) go into NMS, which drops a
     box that overlaps a better one of its class by more than ``nms_iou``; the ``top_k`` best of all classes are kept.
-    None: no limit. vote: the boxes that were dropped move the one that stayed (`ssd.nms.voted`); all from `VOTE_SCORE`
-    on take part, so that where a box lies does not depend on ``score``.
+    None: no limit. vote: each kept box moves to the mean of the candidates that it overlaps (`ssd.nms.voted`), as
+    `ssd.run.Run.detect` has it; all above `VOTE_SCORE` take part, so that where a box lies does not depend on a
+    ``score`` above that.
     """
-    probs, offsets, anchors = np.asarray(class_probs), np.asarray(offsets), np.asarray(anchors)
+    offsets, anchors = np.asarray(offsets), np.asarray(anchors)
+    return detect_boxes(
+        class_probs,
+        lambda i: decode_boxes(offsets[i], anchors[i], variances),
+        score=score,
+        nms_iou=nms_iou,
+        top_k=top_k,
+        candidates_per_class=candidates_per_class,
+        vote=vote,
+    )
+
+
+def detect_boxes(
+    class_probs: ArrayLike,
+    corners_of: Callable[[Ints], Floats],
+    *,
+    score: ArrayLike,
+    nms_iou: float = NMS_IOU,
+    top_k: int | None,
+    candidates_per_class: int | None = CANDIDATES,
+    vote: bool,
+) -> Floats:
+    """`detect` with boxes from elsewhere: ``corners_of`` gives those of the anchors at some indices, (k, 4)."""
+    probs = np.asarray(class_probs)
     classes, boxes = _candidates(probs, score, candidates_per_class)
     scores = probs[boxes, classes].astype(np.float64)
-    kept, corners = suppress(
-        scores, classes, lambda i: decode_boxes(offsets[boxes[i]], anchors[boxes[i]], variances), nms_iou, top_k
-    )
+    kept, corners = suppress(scores, classes, lambda i: corners_of(boxes[i]), nms_iou, top_k)
     if vote and len(kept):
         groups, voters = _candidates(probs, np.minimum(score, VOTE_SCORE), candidates_per_class)
         known = np.isin(groups, classes[kept])
         groups, voters = groups[known], voters[known]
-        places = decode_boxes(offsets[voters], anchors[voters], variances)
-        corners = voted(corners, classes[kept], places, probs[voters, groups].astype(np.float64), groups, nms_iou)
+        weights = probs[voters, groups].astype(np.float64)
+        corners = voted(corners, classes[kept], corners_of(voters), weights, groups, nms_iou)
     return _rows(classes[kept], scores[kept], corners)
 
 

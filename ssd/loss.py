@@ -11,7 +11,7 @@ The paper's box error is the smooth L1 of the offsets. Beside it stands the gene
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -64,6 +64,8 @@ def multibox_loss(
     kept = _mined(tf.where(class_index == 0, wrong, 0.0), positive, neg_pos_ratio, n_neg_min, mining)
     offsets = tf.boolean_mask(predicted, positive)
     wanted = tf.cast(tf.boolean_mask(offsets_true, positive), predicted.dtype)
+    if mining not in get_args(Mining) or box_loss not in get_args(BoxLoss):
+        raise ValueError(f"mining and box_loss must be of {get_args(Mining)} and {get_args(BoxLoss)}")
     if box_loss == "giou":
         boxes = GIOU_WEIGHT * tf.reduce_sum(giou_loss(offsets, wanted, variances))
     else:

@@ -1,4 +1,4 @@
-"""Of boxes on the same object, one: greedy non-maximum suppression (NMS), and a vote of those that go on its place."""
+"""Of boxes on one object the best: greedy non-maximum suppression (NMS), and box voting, which places it better."""
 
 from __future__ import annotations
 

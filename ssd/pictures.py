@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,11 @@ INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"
 
 def curves(history: Sequence[Epoch], path: Path) -> None:
     """Loss and validation AP over the epochs, as PNG; the epoch that was kept is marked."""
-    curves_figure(history).savefig(path)
+    from ssdprep.files import write_new
+
+    png = BytesIO()
+    curves_figure(history).savefig(png)
+    write_new(path, png.getvalue())
 
 
 def curves_figure(history: Sequence[Epoch]) -> Figure:

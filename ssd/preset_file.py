@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ssd.config import Config, Extra, LayerNames
 from ssdprep.files import write_new
 from ssdprep.record import SsdprepError
+from ssdprep.wording import first_line
 
 BACKBONES = ("mobilenet_v1", "mobilenet_v2", "vgg16")
 _ANEW = "python -m ssd.fit_anchors DATA --out FILE.json writes a preset"
@@ -76,8 +77,7 @@ def _check_build(path: Path, config: Config) -> None:
     try:
         build_detector(config, 1)
     except (ValueError, TypeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise _wrong(path, f"no detector can be built from it: {reason[:160]}") from error
+        raise _wrong(path, f"no detector can be built from it: {first_line(error)[:160]}") from error
 
 
 def _wrong(path: Path, what: str, hint: str = "") -> SsdprepError:

@@ -22,6 +22,7 @@ from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError, Track, untracked
 
 MODEL, CONFIG = "model.keras", "config.json"
+MAX_DETECTIONS = 100  # on one photo, as COCO counts them
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Run:
         *,
         score: float = 0.01,
         nms_iou: float = NMS_IOU,
-        top_k: int = 100,
+        top_k: int = MAX_DETECTIONS,
         vote: bool = True,
         batch: int = 16,
         track: Track = untracked,
@@ -93,7 +94,7 @@ class Run:
         *,
         score: ArrayLike = 0.01,
         nms_iou: float = NMS_IOU,
-        top_k: int = 100,
+        top_k: int = MAX_DETECTIONS,
         vote: bool = True,
     ) -> Iterator[np.ndarray]:
         """What the detector sees on pictures at its input, rows as `detect` yields them.

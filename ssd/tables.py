@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ssd.training.messages import clock
 from ssdprep.console import Next
-from ssdprep.wording import counted, quoted
+from ssdprep.wording import clock, counted, quoted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,24 +9,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.data import Source, open_source, readable, train_and_val
+from ssd.data import open_source, readable, train_and_val
 from ssd.detector import load_imagenet, load_weights
 from ssd.pipeline import Example
 from ssd.presets import preset
-from ssd.run import Run
-from ssd.training.checkpoints import EpochBar
-from ssd.training.distribution import Strategy, is_chief, losses_named, require_same, worker_count
+from ssd.run import CONFIG, Run
+from ssd.training.distribution import Strategy, is_chief, lost_workers_named, require_same, worker_count
 from ssd.training.history import Epoch, best_of
 from ssd.training.loop import train
 from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
-from ssd.training.unfinished import STATE, identity_of
+from ssd.training.unfinished import STATE, identity_of_run
 from ssdprep import __version__
 from ssdprep.derived import merged
 from ssdprep.labels import LabelMap
@@ -63,7 +62,7 @@ class Trained(Report):
         }
 
 
-@losses_named()
+@lost_workers_named()
 def train_folder(
     data: Path,
     out: Path | None = None,
@@ -98,47 +97,66 @@ def train_folder(
         say, track = (lambda line: None), untracked
     config, folder = preset(preset_name), out or Path("runs") / data.resolve().name
     if is_chief(strategy):
-        _make_room(folder, force)
+        _require_room(folder, force)
     keras.utils.set_random_seed(seed)
-    source = open_source(data, track=track)
-    (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
-    _require_boxes(source, train=training, val=validation)
+    photos = _photos_of(data, seed, track)
     with strategy.scope():
-        run = Run.new(config, source.labels)
+        run = Run.new(config, photos.labels)
     pretrained = start_from(run, weights)
-    require_same(strategy, lambda: _identity(run, training, validation, recipe, seed))
-    if is_chief(strategy):
-        folder.mkdir(parents=True, exist_ok=True)
+    require_same(strategy, lambda: _identity(run, photos, recipe, seed))
     start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
     say(f"{run.config.name}: {run.model.count_params():,} parameters, {len(run.anchors):,} anchors, {start}")
-    say(introduced(data, len(training), len(validation), source.labels.names))
-    findings = merged(source.findings, bad, also_bad)
-    if missing := left_out(data, source.photos_left_out + len(bad) + len(also_bad), source.boxes_left_out, findings):
-        say(missing)
+    say(introduced(data, len(photos.training), len(photos.validation), run.labels.names))
+    if photos.left_out:
+        say(photos.left_out)
+    if is_chief(strategy) and force:
+        (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
+    counts = {"train": len(photos.training), "val": len(photos.validation)}
     facts = {
-        "data": str(data),
+        "data": str(data.resolve()),  # for whoever evaluates it from another folder
         "weights": weights,
         "seed": seed,
         "recipe": recipe.to_dict(),
-        "photos": {"train": len(training), "val": len(validation)},
-        "boxes": {"train": boxes_by_class(training, source.labels), "val": boxes_by_class(validation, source.labels)},
+        "photos": counts,
+        "boxes": {
+            "train": boxes_by_class(photos.training, run.labels), "val": boxes_by_class(photos.validation, run.labels)
+        },
         "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
                      "python": platform.python_version()},
         "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
     }  # fmt: skip
     history = train(
-        run, training, validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts, say=say,
-        callbacks=[EpochBar(track, recipe.epochs)], tensorboard=tensorboard,
+        run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
+        say=say, track=track, tensorboard=tensorboard,
     )  # fmt: skip
     return Trained(
-        folder,
-        data,
-        source.labels.names,
-        facts["photos"],
-        len(pretrained),
-        tuple(history),
-        findings,
-    )
+        folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings
+    )  # fmt: skip
+
+
+class _Photos(NamedTuple):
+    """What is trained and validated on, and what is said about it."""
+
+    labels: LabelMap
+    training: Sequence[Example]
+    validation: Sequence[Example]
+    findings: tuple[Finding, ...]
+    left_out: str  # "" where nothing is
+
+
+def _photos_of(data: Path, seed: int, track: Track) -> _Photos:
+    """The readable photos of a data set; `SsdprepError` where one of the parts has no box."""
+    source = open_source(data, track=track)
+    (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
+    for name, examples in (("train", training), ("val", validation)):
+        if not any(len(example.ids) for example in examples):
+            raise SsdprepError(
+                f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured",
+                f"label more photos, or share them out anew: {source.shared_out_anew}",
+            )
+    findings = merged(source.findings, bad, also_bad)
+    lost = source.photos_left_out + len(bad) + len(also_bad)
+    return _Photos(source.labels, training, validation, findings, left_out(data, lost, source.boxes_left_out, findings))
 
 
 def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, int]:
@@ -147,34 +165,18 @@ def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, i
     return {name: counts[number] for number, name in enumerate(labels.names, start=1)}
 
 
-def _require_boxes(source: Source, **parts: Sequence[Example]) -> None:
-    for name, examples in parts.items():
-        if not any(len(example.ids) for example in examples):
-            raise SsdprepError(
-                f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured",
-                f"label more photos, or share them out anew: {source.shared_out_anew}",
-            )
-
-
-def _make_room(folder: Path, force: bool) -> None:
-    """`SsdprepError` where a finished run would be replaced unasked; an unfinished one goes on, or with force goes."""
-    if force:
-        (folder / STATE).unlink(missing_ok=True)
-    elif (folder / "config.json").exists() and not (folder / STATE).exists():
+def _require_room(folder: Path, force: bool) -> None:
+    """`SsdprepError` where a finished run would be replaced unasked; an unfinished one goes on."""
+    if not force and (folder / CONFIG).exists() and not (folder / STATE).exists():
         raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
 
 
-def _identity(run: Run, training: Sequence[Example], validation: Sequence[Example], recipe: Recipe, seed: int) -> str:
+def _identity(run: Run, photos: _Photos, recipe: Recipe, seed: int) -> str:
     """What several workers must have in common, wherever each keeps its files."""
     weights = 0
     for value in run.model.get_weights():
         weights = zlib.crc32(np.ascontiguousarray(value), weights)
-    return json.dumps(
-        identity_of(
-            {"train": training, "val": validation}, preset=run.config.to_dict(), classes=run.labels.names,
-            recipe=recipe.to_dict(), seed=seed, weights=weights,
-        )
-    )  # fmt: skip
+    return json.dumps(identity_of_run(run, photos.training, photos.validation, recipe, seed, weights))
 
 
 def start_from(run: Run, weights: str) -> tuple[str, ...]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+
+_NAMES = 12  # of classes in one sentence
 
 
 def counted(count: int, noun: str) -> str:
@@ -15,3 +18,19 @@ def counted(count: int, noun: str) -> str:
 def quoted(path: Path) -> str:
     """A path as a shell takes it."""
     return shlex.quote(str(path))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Class names in a sentence; of very many the first and how many more."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more
+
+
+def clock(seconds: float) -> str:
+    """m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, as far as a sentence can hold it; its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -133,12 +133,12 @@ SAME = """
 import sys
 from ssdprep.tensorflow import import_tensorflow
 import_tensorflow()
-from ssd.training.distribution import losses_named, multiworker, require_same
+from ssd.training.distribution import lost_workers_named, multiworker, require_same
 from ssdprep.record import SsdprepError
 
 strategy = multiworker()
 try:
-    with losses_named():
+    with lost_workers_named():
         require_same(strategy, lambda: "what both see")
         require_same(strategy, lambda: sys.argv[1])
         require_same(strategy, lambda: "what the chief goes on with")

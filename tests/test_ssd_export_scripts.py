@@ -63,12 +63,12 @@ def test_scripts_find_the_same_with_suppression_inside_and_outside(files, photos
     assert [each["objects"] for each in told] == kept
 
 
-def alone(script: Path, model: Path, *words: object, cwd: Path) -> list[dict]:
+def alone(script: Path, model: Path, *words: object, cwd: Path, code: int = 0) -> list[dict]:
     """What a script prints that runs isolated: no PYTHONPATH, nothing beside it but the export."""
     done = subprocess.run(
         [sys.executable, "-I", str(script), str(model), *map(str, words)], cwd=cwd, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -120,9 +120,17 @@ def test_the_int8_script_runs(files, photos, tmp_path):
     assert sum(len(each["objects"]) for each in told) > 20
 
 
-@pytest.mark.parametrize(("name", "needs"), [("onnx", set()), ("tflite", {"ai_edge_litert"})])
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("detect_opencv.py", set()),
+        ("detect_litert.py", {"ai_edge_litert"}),
+        ("detect_onnxruntime_nms.py", {"onnxruntime"}),
+        ("detect_litert_nms.py", {"ai_edge_litert"}),
+    ],
+)
 def test_a_script_is_short_and_needs_nothing_of_ours(files, name, needs):
-    text = (files / FILES[name][1]).read_text(encoding="utf-8")
+    text = (files / name).read_text(encoding="utf-8")
     imported = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -131,6 +139,7 @@ def test_a_script_is_short_and_needs_nothing_of_ours(files, name, needs):
             imported.add(node.module.split(".")[0])
     assert imported - set(sys.stdlib_module_names) == {"cv2", "numpy"} | needs
     assert text.count("\n") <= 80
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_the_script_reads_films_and_says_what_it_cannot_read(files, photos, tmp_path):
@@ -142,7 +151,7 @@ def test_the_script_reads_films_and_says_what_it_cannot_read(files, photos, tmp_
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     told = alone(
         files / "detect_opencv.py", files / "run.onnx", "film.avi", "broken.jpg", "none.mp4",
-        cwd=tmp_path,
+        cwd=tmp_path, code=1,
     )  # fmt: skip
     assert [each["image"] for each in told] == [*(f"film.avi#{i}" for i in range(3)), "broken.jpg", "none.mp4#0"]
     assert ["error" in each for each in told] == [False, False, False, True, True]
@@ -208,9 +217,14 @@ def test_a_script_names_what_runs_a_file_that_it_does_not(files, photos, tmp_pat
     assert "Traceback" not in done.stderr
 
 
-def test_the_script_draws_over_no_photo(files, photos, tmp_path):
-    photo = tmp_path / min(photos.glob("*.jpg")).name
-    shutil.copy2(min(photos.glob("*.jpg")), photo)
-    before = photo.read_bytes()
-    alone(files / "detect_opencv.py", files / "run.onnx", photo, "--out", ".", cwd=tmp_path)
-    assert photo.read_bytes() == before
+def test_the_script_draws_over_nothing(files, photos, tmp_path):
+    """Neither over photos, nor over drawings, those of photos that have the same name among them."""
+    for folder in ("a", "b", "mine"):
+        (tmp_path / folder).mkdir()
+        shutil.copy2(min(photos.glob("*.jpg")), tmp_path / folder / "x.jpg")
+    before = (tmp_path / "mine" / "x.jpg").read_bytes()
+    script = files / "detect_opencv.py"
+    alone(script, files / "run.onnx", "a", "b/x.jpg", "--out", "mine", "--threshold", LOW, cwd=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "mine_").iterdir()) == ["x.jpg", "x_.jpg"]
+    assert {(tmp_path / folder / "x.jpg").read_bytes() for folder in ("a", "b", "mine")} == {before}
+    assert (tmp_path / "mine_" / "x.jpg").read_bytes() != before

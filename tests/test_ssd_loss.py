@@ -207,6 +207,13 @@ def test_unknown_mining_is_refused() -> None:
         SSDLoss(mining="world")
 
 
+@pytest.mark.parametrize("wrong", [{"mining": "world"}, {"box_loss": "gIoU"}])
+def test_an_unknown_word_is_no_default(wrong: dict[str, str]) -> None:
+    blank = tf.zeros((1, 1, 2)), tf.zeros((1, 1, 4)), tf.zeros((1, 1), tf.int32), tf.zeros((1, 1, 4))
+    with pytest.raises(ValueError, match="giou"):
+        multibox_loss(*blank, **wrong)
+
+
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
 

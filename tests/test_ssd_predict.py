@@ -306,6 +306,14 @@ def test_an_unfinished_video_goes_only_where_it_is_ours(detector, tmp_path):
     assert {path.name for path in (tmp_path / "cut").iterdir()} == {"still.jpg", "predictions.jsonl"}
 
 
+@pytest.mark.parametrize("option", ["to_csv", "to_xml"])
+def test_nothing_else_is_put_among_drawings(detector, tmp_path, option):
+    still, out = photo(tmp_path / "still.jpg"), tmp_path / "out"
+    with pytest.raises(SsdprepError, match="among the drawings"):
+        predict_photos(detector, [still], out, **{option: out / "found.csv"})
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(("option", "said"), [("to_csv", "is no folder"), ("to_xml", "is no folder")])
 def test_a_place_that_holds_no_labels_is_told_before_anything_is_done(detector, tmp_path, option, said):
     still, out = photo(tmp_path / "still.jpg"), tmp_path / "out"

@@ -75,6 +75,7 @@ def test_training_leaves_a_run(trained):
     stored = json.loads((trained / "config.json").read_text())
     assert Config.from_dict(stored["config"]) == TINY
     assert set(stored["boxes"]["train"]) == set(stored["classes"])
+    assert Path(stored["data"]).is_absolute()  # evaluated from anywhere, it is known for its own
     assert sum(stored["boxes"]["val"].values()) > 0
     assert {"model.keras", "config.json", "history.csv", "curves.png", "validation.jpg"} <= {
         p.name for p in trained.iterdir()

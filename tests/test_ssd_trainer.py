@@ -21,10 +21,11 @@ from ssd.pipeline import Example, batch_examples
 from ssd.presets import preset
 from ssd.run import Run
 from ssd.trainer import train, train_folder
+from ssd.training.checkpoints import KeepBest
 from ssd.training.history import Epoch, best_of
 from ssd.training.learner import OPTIMIZERS, AveragedAdam, WarmCosine
 from ssd.training.stages import Recipe, freeze, optimizer
-from ssd.training.unfinished import STATE
+from ssd.training.unfinished import STATE, Unfinished
 from ssdprep.images import encode_jpeg
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError
@@ -53,6 +54,13 @@ def test_the_test_split_is_never_trained_on():
     training, validation = train_and_val(source([*parts["train"], *parts["test"]], **parts), seed=0)
     assert {e.source for e in (*training, *validation)} == {e.source for e in parts["train"]}
     assert not {e.source for e in training} & {e.source for e in validation}
+
+
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_a_set_that_has_another_part_and_no_train_is_not_trained_on(name):
+    photos = [example(f"{i}", 1) for i in range(9)]
+    with pytest.raises(SsdprepError, match="no photo is for training"):
+        train_and_val(source(photos, **{name: tuple(photos)}), seed=0)
 
 
 def test_a_given_val_split_is_used_as_it_is():
@@ -210,6 +218,25 @@ def test_the_best_epoch_detects_best_whatever_its_loss():
     assert best_of([epoch(1, math.nan), epoch(2, math.nan)]).epoch == 1
 
 
+@pytest.mark.parametrize(
+    ("stages", "scores", "waited"),
+    [
+        (["all"] * 3, [0.3, 0.2, 0.1], True),
+        (["all"] * 3, [0.1, 0.3, 0.2], False),
+        (["all"] * 4, [0.0, 0.0, 0.0, 0.0], False),  # random weights take their time
+        (["all"] * 4, [math.nan] * 4, False),
+        (["heads"] * 3, [0.3, 0.2, 0.1], False),  # the backbone has not had its turn
+        (["heads"] * 2 + ["all"], [0.3, 0.2, 0.1], False),
+        (["heads"] * 2 + ["all"] * 2, [0.3, 0.2, 0.1, 0.1], True),
+    ],
+)
+def test_patience_begins_when_all_layers_learn_and_something_is_found(tmp_path, stages, scores, waited):
+    lines = [epoch(i, ap, ap) for i, ap in enumerate(scores, start=1)]
+    history = [replace(line, stage=stage) for line, stage in zip(lines, stages, strict=True)]
+    keep = KeepBest(None, (), Recipe(patience=2), tmp_path, {}, {}, print, history)
+    assert keep.has_waited is waited
+
+
 @pytest.fixture
 def squares(tmp_path) -> list[Example]:
     """Six photos of a red or yellow square, the first without a label."""
@@ -305,6 +332,24 @@ def test_a_run_cut_between_stages_and_within_one_goes_on(squares, tmp_path):
     np.testing.assert_allclose(cut_losses, losses, rtol=1e-4)
     for a, b in zip(weights, cut_weights, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_an_unfinished_run_outlives_a_command_that_cannot_begin(sample, tmp_path):
+    """`--force` replaces it when training begins, not when a folder or the weights are misspelt."""
+    (tmp_path / STATE).write_bytes(b"hours of work")
+    with pytest.raises(SsdprepError):
+        train_folder(tmp_path / "misspelt", tmp_path, weights="none", force=True)
+    with pytest.raises(SsdprepError, match=r"gone\.h5"):
+        train_folder(sample / "photos", tmp_path, preset_name=SMALL.name, weights="gone.h5", force=True)
+    assert (tmp_path / STATE).read_bytes() == b"hours of work"
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY"])
+def test_a_damaged_unfinished_run_is_named(tmp_path, data):
+    (tmp_path / STATE).write_bytes(data)
+    with pytest.raises(SsdprepError, match="cannot be read") as caught:
+        Unfinished.load(tmp_path)
+    assert "--force" in caught.value.remedy
 
 
 def test_a_broken_run_is_named(tmp_path):

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ssd.augmentation import Augmentation
 from ssd.checkup.batch_sheet import write_batch_sheet
 from ssd.checkup.box_evidence import BoxEvidence, box_evidence, evidence_findings
 from ssd.checkup.census import Part, census, census_findings, parts_of
@@ -27,7 +28,6 @@ from ssd.examples import Example
 from ssd.presets import preset
 from ssd.run import Run
 from ssd.trainer import start_from
-from ssd.training.stages import Recipe
 from ssdprep.derived import merged
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.sheet_files import check_place
@@ -112,7 +112,7 @@ def check_folder(
     *,
     preset_name: str = "mobilenet_v2_ssd_224",
     weights: str = "imagenet",
-    recipe: Recipe | None = None,
+    augmentation: Augmentation | None = None,
     seed: int = 0,
     quick: bool = False,
     track: Track = untracked,
@@ -139,7 +139,7 @@ def check_folder(
     evidence = box_evidence([e for examples in parts.values() for e in examples], track=track)
     colours = colour_orders(run.model, pretrained, parts)
     looks = label_looks(run.model, run.config, pretrained, parts, classes, track=track)
-    steps, drawn = first_steps(run, training, (recipe or Recipe()).augmentation, seed=seed, track=track)
+    steps, drawn = first_steps(run, training, augmentation or Augmentation(), seed=seed, track=track)
     sheet.parent.mkdir(parents=True, exist_ok=True)
     write_batch_sheet(sheet, run, drawn, [data])
     memorised = None if quick else memorise(run, training, pretrained, seed=seed, track=track)

@@ -23,7 +23,7 @@ from ssd.examples import Example
 from ssd.pipeline import faults_named, training_batches
 from ssd.run import Run
 from ssd.training.learner import Learner
-from ssd.training.stages import Recipe, freeze
+from ssd.training.stages import ALL, Recipe, freeze
 from ssdprep.record import Finding, Severity, Track, untracked
 
 NOT_LEARNT = "DOC012"
@@ -71,7 +71,7 @@ def memorise(
     """Train a run, in place, on eight photos until it finds all that is on them, or for so many steps."""
     few = chosen(training)
     known = sorted(backbone_layers(run.model) & set(pretrained))
-    freeze(run.model, "all", known, Recipe())
+    freeze(run.model, ALL, known, Recipe())
     learner = Learner(run.model)
     learner.compile(optimizer=keras.optimizers.Adam(RATE, global_clipnorm=10.0), jit_compile=False)
     batches = iter(training_batches(few, run.config, run.anchors, batch=PHOTOS, seed=seed, how=UNCHANGED))

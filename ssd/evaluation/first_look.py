@@ -36,7 +36,7 @@ def first_look(report: Evaluation) -> list[str]:
     if costs[kind] >= FREE:
         told.append(f"{kind.value} errors cost most, {costs[kind]:.3f} AP50 ({MEANING[kind]}): {CURES[kind]}")
     told.append(
-        f"where val_AP50 still rises at the end of {quoted(report.run / 'history.csv')}, train longer: more --epochs"
+        f"where val_AP still rises at the end of {quoted(report.run / 'history.csv')}, train longer: more --epochs"
     )
     return told
 

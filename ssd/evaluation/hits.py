@@ -8,42 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssd.overlaps import Bools, Ints, Pairs, Rows, detection_rows, object_rows, pairs_of
+from ssd.overlaps import COCO_LIMIT, Bools, Ints, Pairs, Rows, coco_hits, detection_rows, object_rows, pairs_of
 
-COCO_LIMIT = 100  # detections of an image and class
 IOU = 0.5  # from which on an object counts as found, where one IoU is meant
-
-
-def coco_hits(found: Rows, pairs: Pairs, ious: ArrayLike, ignore: Bools, crowds: Bools) -> Ints:
-    """The object that each detection found, -1 for none: (found, IoUs, areas).
-
-    In each image and class the best detection chooses first: of the objects still free the one it overlaps most, the
-    last of equal ones, and an ignored one only where no other is left. All images and classes take turns together:
-    first the best detection of each that overlaps anything, then the second. ious: ascending. ignore: (objects, areas).
-    crowds: (objects,), may be found by many.
-    """
-    ious = np.asarray(ious, np.float64)
-    near = np.flatnonzero(pairs.iou >= ious[0])
-    near = near[np.lexsort((pairs.truth[near], pairs.iou[near], pairs.found[near]))]
-    group = found.group(found.images.max(initial=0) + 1)[np.unique(pairs.found[near])]
-    turn = (np.arange(len(group)) - np.searchsorted(group, group))[np.unique(pairs.found[near], return_inverse=True)[1]]
-    near = near[np.argsort(turn, kind="stable")]
-
-    shape = len(found.order), len(ious), ignore.shape[1]
-    hits = np.full(shape, -1, np.int32)
-    free = np.ones((len(ignore), *shape[1:]), bool)
-    for now in np.split(near, np.cumsum(np.bincount(turn))[:-1]) if len(near) else ():
-        f, t = pairs.found[now], pairs.truth[now]
-        ahead = np.where(ignore[t], 0, len(now))[:, None]
-        place = np.arange(len(now))[:, None, None] + ahead  # the later, the better
-        able = (free[t] | crowds[t, None, None]) & (pairs.iou[now][:, None] >= ious)[:, :, None]
-        who, start = np.unique(f, return_index=True)
-        best = np.maximum.reduceat(np.where(able, place, -1), start, axis=0)
-        i, k, a = np.nonzero(best >= 0)
-        chosen = t[best[i, k, a] % len(now)]
-        hits[who[i], k, a] = chosen
-        free[chosen, k, a] = False
-    return hits
 
 
 class Judged(NamedTuple):

@@ -28,7 +28,7 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType | Next]:
     if any(c.boxes for c in report.scores.per_class):
         few = ", ".join(c.name for c in report.scores.per_class if 0 < c.boxes < FEW)
         yield _dim(
-            "from: the score at which F1 is best on these photos; right and found: precision and recall from it on"
+            "score: where F1 is best on these photos; prec and recall: precision and recall of what is shown from it on"
             + (f" - of {few} by chance, with fewer than {FEW} boxes" if few else "")
         )
     yield ""
@@ -61,7 +61,7 @@ def _classes(report: Evaluation) -> RenderableType:
         pad_edge=False,
     )
     table.add_column("class", max_width=18, overflow="fold")
-    for column in ("boxes", "AP50", "AP", "VOC07", "VOC10", "from", "right", "found"):
+    for column in ("boxes", "AP50", "AP", "VOC07", "VOC10", "score", "prec", "recall"):
         table.add_column(column, justify="right")
     table.add_column("")
     for c, seen in zip(scores.per_class, report.diagnosis.classes, strict=True):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ssd.decoder import NMS_IOU
+from ssd.decoder import CANDIDATES, NMS_IOU
 from ssd.evaluation.thresholds import LOWEST
-from ssd.exports import check
 from ssd.prediction.limits import Limits
-from ssd.run import Run
+from ssd.run import MAX_DETECTIONS, Run
 from ssdprep import __version__
 from ssdprep.palette import palette
 
@@ -20,8 +19,8 @@ _RAW = {
     "boxes": "(1, boxes, 4) xmin, ymin, xmax, ymax as shares of the photo's sides, not cut at its border",
 }
 _SUPPRESSED = {
-    "detections": f"(1, {check.MOST}, 6) number of the label from 1, score, xmin, ymin, xmax, ymax as shares of the "
-    "photo's sides, not cut at its border; best first, suppressed; rows of label 0 fill up",
+    "detections": f"(1, {MAX_DETECTIONS}, 6) number of the label from 1, score, xmin, ymin, xmax, ymax as shares of "
+    "the photo's sides, not cut at its border; best first, suppressed; rows of label 0 fill up",
 }
 
 
@@ -50,8 +49,8 @@ def about(
         "thresholds": {label: limits.of(label) for label in run.labels.names},
         "lowest_score": LOWEST,
         "nms_iou": NMS_IOU,
-        "candidates_per_class": check.CANDIDATES,
-        "most": check.MOST,
+        "candidates_per_class": CANDIDATES,
+        "most": MAX_DETECTIONS,
     }
 
 

@@ -11,17 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ssd.decoder import NMS_IOU, VOTE_SCORE, decode_boxes
+from ssd.decoder import decode_boxes, detect_boxes
 from ssd.evaluation.measuring import score as average_precision
 from ssd.evaluation.thresholds import LOWEST, SCORE
 from ssd.exports.runtime import Outputs, Predict
 from ssd.geometry import iou
-from ssd.nms import greedy_nms, highest, voted
 from ssd.pipeline import Example
-from ssd.run import Run
+from ssd.run import MAX_DETECTIONS, Run
 from ssdprep.record import Finding, Severity
 
-CANDIDATES, MOST = 400, 100  # as `ssd.predict` has them
 UNLIKE = "EXP001"
 SAME_IOU = 0.9  # two detections of one class that overlap by this much are the same
 
@@ -102,14 +100,8 @@ def predictions_of_keras(run: Run, pictures: np.ndarray) -> Iterator[tuple[np.nd
 
 def detections(scores: np.ndarray, boxes: np.ndarray, score: float) -> np.ndarray:
     """Rows class, score, corners, best first: what `ssd.decoder.detect` gives, from boxes that are decoded already."""
-    columns = np.ascontiguousarray(scores[:, 1:].T)
-    chosen = (columns > min(score, VOTE_SCORE)) & highest(columns, min(CANDIDATES, columns.shape[1]))
-    classes, anchors = np.nonzero(chosen)
-    found, corners = columns[classes, anchors].astype(np.float64), boxes[anchors].astype(np.float64)
-    kept = greedy_nms(corners, found, NMS_IOU, groups=classes, limit=MOST)
-    kept = kept[found[kept] > score]
-    moved = voted(corners[kept], classes[kept], corners, found, classes, NMS_IOU)
-    return np.concatenate([classes[kept, None] + 1, found[kept, None], moved], axis=1)
+    corners = boxes.astype(np.float64)
+    return detect_boxes(scores, lambda i: corners[i], score=score, top_k=MAX_DETECTIONS, vote=True)
 
 
 def compare(

@@ -33,7 +33,7 @@ from ssd.prediction.sources import sources_in
 from ssd.run import CONFIG, Run
 from ssdprep.files import write_new
 from ssdprep.record import Finding, SsdprepError, Track, untracked
-from ssdprep.wording import quoted
+from ssdprep.wording import first_line, quoted
 
 MOST = 200  # photos that are looked at, and that int8 is calibrated on
 NOISE = "noise"
@@ -217,7 +217,7 @@ def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Ag
         raise
     except Exception as error:  # each runtime has its own
         raise SsdprepError(
-            f"the exported file does not run: {str(error).strip().splitlines()[0]}",
+            f"the exported file does not run: {first_line(error)}",
             "it was not written; another --format, or report the preset and the message",
         ) from error
     faults = [f"{each.runtime}: {fault}" for each in agreements for fault in each.faults(way.allowed)]

@@ -6,17 +6,18 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from ssd.decoder import NMS_IOU, VOTE_SCORE
-from ssd.exports.check import CANDIDATES, LOWEST, MOST
+from ssd.decoder import CANDIDATES, NMS_IOU, VOTE_SCORE
+from ssd.evaluation.thresholds import LOWEST
+from ssd.run import MAX_DETECTIONS
 
 DETECTIONS = "detections"
 TINY = 1e-12  # what a sum must not fall below to be divided by
 
 
 def suppressed(model: keras.Model) -> keras.Model:
-    """The model of `graph.exported` with one output: ``detections`` (1, MOST, 6), what `ssd.decoder.detect` gives.
+    """The model of `graph.exported` with one output, what `ssd.decoder.detect` gives: (1, `MAX_DETECTIONS`, 6).
 
-    Rows class, score, xmin, ymin, xmax, ymax, best first; rows of zeros fill up.
+    Its name is ``detections``. Rows class, score, xmin, ymin, xmax, ymax, best first; rows of zeros fill up.
     """
     image = keras.Input(model.input_shape[1:], batch_size=1, name="image")
     answer = model(image)
@@ -28,28 +29,28 @@ class Suppression(layers.Layer):
     """Class by class: the best candidates, those of them that no better one overlaps; of all classes the best."""
 
     def call(self, scores: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-        """scores (1, n, C + 1) and boxes (1, n, 4) to rows (1, MOST, 6)."""
+        """scores (1, n, C + 1) and boxes (1, n, 4) to rows (1, MAX_DETECTIONS, 6)."""
         columns = tf.unstack(scores[0], axis=1)[1:]
         rows = tf.concat([_of_class(number, each, boxes[0]) for number, each in enumerate(columns, 1)], axis=0)
-        _, best = tf.math.top_k(rows[:, 1], k=MOST)
+        _, best = tf.math.top_k(rows[:, 1], k=MAX_DETECTIONS)
         return tf.gather(rows, best)[None]
 
 
 def _of_class(number: int, scores: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Rows (MOST, 6) of one class."""
+    """Rows (MAX_DETECTIONS, 6) of one class."""
     scores, anchors = tf.math.top_k(scores, k=min(CANDIDATES, scores.shape[0]))
     boxes = tf.gather(boxes, anchors)
     kept, count = tf.raw_ops.NonMaxSuppressionV4(
         boxes=boxes,
         scores=scores,
-        max_output_size=tf.constant(MOST),
+        max_output_size=tf.constant(MAX_DETECTIONS),
         iou_threshold=tf.constant(NMS_IOU),
         score_threshold=tf.constant(LOWEST),
         pad_to_max_output_size=True,
     )
-    filled = tf.cast(tf.range(MOST) < count, tf.float32)[:, None]
+    filled = tf.cast(tf.range(MAX_DETECTIONS) < count, tf.float32)[:, None]
     moved = _voted(tf.gather(boxes, kept), boxes, scores)
-    return tf.concat([tf.fill([MOST, 1], float(number)), tf.gather(scores, kept)[:, None], moved], 1) * filled
+    return tf.concat([tf.fill([MAX_DETECTIONS, 1], float(number)), tf.gather(scores, kept)[:, None], moved], 1) * filled
 
 
 def _voted(kept: tf.Tensor, boxes: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:

@@ -36,8 +36,15 @@ class Labelled:
     findings: tuple[Finding, ...]
 
 
-def require_places(table: Path | None, annotations: Path | None, *, force: bool) -> None:
-    """`SsdprepError` where a table or annotations, None for no such thing, may not be written."""
+def require_places(table: Path | None, annotations: Path | None, drawings: Path, *, force: bool) -> None:
+    """`SsdprepError` where a table or annotations, None for no such thing, may not be written.
+
+    Nor among the drawings: their folder has room for nothing else, and the next call would stop at it.
+    """
+    for option, place in (("--to-csv", table), ("--to-xml", annotations)):
+        if place is not None and drawings.resolve() in (place.resolve(), *place.resolve().parents):
+            message = f"{place} would be among the drawings in {drawings}"
+            raise SsdprepError(message, f"name a place outside of it: {option} {place.name}")
     if table is not None:
         _require_free(table, force)
     if annotations is not None:

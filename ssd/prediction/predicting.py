@@ -93,7 +93,7 @@ def predict_photos(
         raise SsdprepError(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
-    require_places(to_csv, to_xml, force=force)
+    require_places(to_csv, to_xml, out, force=force)
     clear(out, drawings=draw)
     seen = _look(detector, sources, limits, every=every, keep=draw)
     total = None if any(source.is_video for source in sources) else len(sources)

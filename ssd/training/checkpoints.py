@@ -17,24 +17,24 @@ from ssd.run import Run
 from ssd.training.distribution import from_chief, is_chief, worker_count
 from ssd.training.history import Epoch, best_of, write_history
 from ssd.training.messages import sparkline, told
-from ssd.training.stages import Recipe
+from ssd.training.stages import ALL, Recipe
 from ssd.training.unfinished import Unfinished
 from ssdprep.record import Say, SsdprepError, Track
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A progress bar for each epoch, with the AP50 of those before."""
+    """A progress bar for each epoch, with the AP of those before."""
 
-    def __init__(self, track: Track, epochs: int) -> None:
+    def __init__(self, track: Track, epochs: int, history: Sequence[Epoch]) -> None:
+        """history: the epochs so far, which grows."""
         super().__init__()
-        self.history: Sequence[Epoch] = ()
-        self._track, self._epochs = track, epochs
+        self._track, self._epochs, self._history = track, epochs, history
         self._bar: Iterator[int] = iter(())
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw the bar."""
         steps = self.params["steps"]
-        found = f"  AP50 {sparkline([line.val_AP50 for line in self.history])}" if self.history else ""
+        found = f"  AP {sparkline([line.val_AP for line in self._history])}" if self._history else ""
         self._bar = self._track(range(steps + 1), f"epoch {epoch + 1}/{self._epochs}{found}", steps)
         next(self._bar)  # shown from now on: the first step takes its time, the graph is traced in it
 
@@ -79,9 +79,8 @@ class StopAtNonFinite(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """After each epoch: evaluate the averaged weights, write history.csv, save the run if it detects best so far.
 
-    The measure is AP50 on the validation photos, not their loss, which a detector can lower while it unlearns to find
-    anything. Equal AP50: the higher AP wins. What is needed to go on from here is written last
-    (`ssd.training.unfinished`).
+    The measure is AP on the validation photos (`Epoch.rank`), not their loss, which a detector can lower while it
+    unlearns to find anything. What is needed to go on from here is written last (`ssd.training.unfinished`).
     """
 
     def __init__(
@@ -105,11 +104,15 @@ class KeepBest(keras.callbacks.Callback):
 
     @property
     def has_waited(self) -> bool:
-        """Have as many epochs as the recipe's patience brought nothing better?"""
+        """Have as many epochs as the recipe's patience brought nothing better?
+
+        Those before all layers learn do not count, nor those in which nothing has been found yet.
+        """
         patience = self._recipe.patience
-        if patience is None or not self.history:
+        if patience is None or not self.history or not best_of(self.history).val_AP > 0:
             return False
-        return self.history[-1].epoch - best_of(self.history).epoch >= patience
+        freed = sum(line.stage != ALL for line in self.history)  # as many epochs were frozen
+        return self.history[-1].epoch - max(best_of(self.history).epoch, freed) >= patience
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock."""

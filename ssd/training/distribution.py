@@ -137,7 +137,7 @@ def distributed(
 
 
 @contextmanager
-def losses_named() -> Iterator[None]:
+def lost_workers_named() -> Iterator[None]:
     """Within the block, or the function that it decorates, a worker that has gone raises an `SsdprepError`."""
     try:
         yield
@@ -148,5 +148,5 @@ def losses_named() -> Iterator[None]:
         who = f"{named[1]} {named[2]}" if named else "another worker"
         raise SsdprepError(
             f"{who} has gone, or cannot be reached: training cannot go on without it",
-            "see what it said last; then start all workers again",
+            "see what it said last; then start all workers again, with --force",
         ) from error

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from ssdprep.files import write_new
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,11 @@ def best_of(history: Sequence[Epoch]) -> Epoch:
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """The epochs as CSV, one line each."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(Epoch.__dataclass_fields__))
-        writer.writeheader()
-        writer.writerows(
-            {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(line).items()}
-            for line in history
-        )
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(Epoch.__dataclass_fields__))
+    writer.writeheader()
+    writer.writerows(
+        {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(line).items()}
+        for line in history
+    )
+    write_new(path, text.getvalue().encode())

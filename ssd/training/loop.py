@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from ssd.detector import backbone_layers
 from ssd.pictures import curves, sheet
@@ -20,10 +21,10 @@ from ssd.training.distribution import distributed, is_chief, worker_count
 from ssd.training.history import Epoch
 from ssd.training.learner import Learner
 from ssd.training.messages import HEADER
-from ssd.training.stages import Recipe, freeze, optimizer, stages
+from ssd.training.stages import Recipe, Stage, freeze, optimizer, stages
 from ssd.training.tensorboard import FOLDER, EventFile
-from ssd.training.unfinished import STATE, Unfinished, identity_of
-from ssdprep.record import Say
+from ssd.training.unfinished import STATE, Unfinished, identity_of_run
+from ssdprep.record import Say, SsdprepError, Track, untracked
 
 
 def train(
@@ -37,6 +38,7 @@ def train(
     pretrained: Sequence[str] = (),
     facts: dict[str, Any] | None = None,
     say: Say = lambda line: None,
+    track: Track = untracked,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     tensorboard: bool = False,
 ) -> list[Epoch]:
@@ -49,10 +51,7 @@ def train(
     """
     pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
     facts = facts or {}
-    identity = identity_of(
-        {"train": training, "val": validation}, preset=run.config.to_dict(), classes=run.labels.names,
-        weights=facts.get("weights"), recipe=recipe.to_dict(), seed=seed,
-    )  # fmt: skip
+    identity = identity_of_run(run, training, validation, recipe, seed, facts.get("weights"))
     strategy = run.model.distribute_strategy
     alone = worker_count(strategy) == 1  # of several workers each may have a disk of its own: they begin anew
     cut = Unfinished.load(out) if alone else None
@@ -62,30 +61,28 @@ def train(
         say(f"going on after epoch {len(cut.history)} of {recipe.epochs}")
     if is_chief(strategy):
         out.mkdir(parents=True, exist_ok=True)
+        for replaced in () if cut else (out / FOLDER).glob("events.out.tfevents.*"):
+            replaced.unlink()
     say(f"\n{HEADER}")
     done = len(cut.history) if cut else 0
     keep = KeepBest(run, validation, recipe, out, facts, identity, say, cut.history if cut else ())
-    for bar in (each for each in callbacks if isinstance(each, EpochBar)):
-        bar.history = keep.history
-    callbacks = [*callbacks, keep]  # bars close before the epoch is told
+    bar = EpochBar(track, recipe.epochs, keep.history)
+    callbacks = [bar, *callbacks, keep]  # the bar goes before the epoch is told
     if tensorboard:
         callbacks.append(EventFile(run, validation, keep, out / FOLDER))
     steps = steps_per_epoch(len(training), recipe.batch)
-    begun = 0
-    for number, (stage, epochs) in enumerate(stages(recipe, pretrained)):
-        end = begun + epochs
-        if done < end and not keep.has_waited:
-            freeze(run.model, stage, pretrained, recipe)
-            learner = Learner(run.model, recipe.box_loss, run.config.variances)
-            with strategy.scope():
-                learner.compile(optimizer=optimizer(run.model, recipe, steps, begun, pretrained), jit_compile=False)
-                learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is traced twice
-            if cut and done > begun:
-                _restore(learner.optimizer, cut.slots)
-            keep.stage = stage
-            _fit(learner, run, training, recipe, seed + 1_000_003 * number, begun, max(begun, done), end,
-                 callbacks)  # fmt: skip
-        begun = end
+    for number, stage in enumerate(stages(recipe, pretrained)):
+        if done >= stage.end or keep.has_waited:
+            continue
+        freeze(run.model, stage.name, pretrained, recipe)
+        learner = Learner(run.model, recipe.box_loss, run.config.variances)
+        with strategy.scope():
+            learner.compile(optimizer=optimizer(run.model, recipe, steps, stage.begin, pretrained), jit_compile=False)
+            learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is traced twice
+        if cut and done > stage.begin:
+            _restore(learner.optimizer, cut.slots)
+        keep.stage = stage.name
+        _fit(learner, run, training, recipe, stage, max(stage.begin, done), seed + 1_000_003 * number, callbacks)
     if is_chief(strategy):
         curves(keep.history, out / "curves.png")
         sheet(Run.load(out), validation, out / "validation.jpg")
@@ -98,13 +95,12 @@ def _fit(
     run: Run,
     training: Sequence[Example],
     recipe: Recipe,
-    seed: int,
-    begun: int,
+    stage: Stage,
     first: int,
-    end: int,
+    seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Train a stage, which began with epoch ``begun``, from epoch ``first`` to ``end``."""
+    """Train a stage from epoch ``first`` of the run, its own first one or a later. `SsdprepError` without memory."""
     steps = steps_per_epoch(len(training), recipe.batch)
     batches = partial(
         training_batches,
@@ -115,18 +111,23 @@ def _fit(
         seed=seed,
         how=recipe.augmentation,
         balance=recipe.balance,
-        first=(first - begun) * steps,
+        first=(first - stage.begin) * steps,
     )
-    with faults_named():
-        learner.fit(
-            distributed(run.model.distribute_strategy, recipe.batch, batches),
-            steps_per_epoch=steps,
-            initial_epoch=first,
-            epochs=end,
-            callbacks=[StopAtNonFinite(training, recipe, seed, begun), *callbacks],
-            verbose=0,
-            shuffle=False,  # the stream is shuffled already
-        )
+    try:
+        with faults_named():
+            learner.fit(
+                distributed(run.model.distribute_strategy, recipe.batch, batches),
+                steps_per_epoch=steps,
+                initial_epoch=first,
+                epochs=stage.end,
+                callbacks=[StopAtNonFinite(training, recipe, seed, stage.begin), *callbacks],
+                verbose=0,
+                shuffle=False,  # the stream is shuffled already
+            )
+    except tf.errors.ResourceExhaustedError as error:
+        raise SsdprepError(
+            f"the device has too little memory for batches of {recipe.batch}", f"--batch {max(1, recipe.batch // 2)}"
+        ) from error
 
 
 def _restore(owner: Any, values: Sequence[np.ndarray]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ssdprep.record import Severity
-from ssdprep.wording import counted, quoted
+from ssdprep.wording import clock, counted, listed, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from ssdprep.record import Finding
 
 HEADER = "epoch   stage     loss    class      box   val AP50   val AP     photos/s   left"
-_NAMES = 12  # of classes in one sentence
-
-
-def listed(names: Sequence[str]) -> str:
-    """Class names in a sentence; of very many the first and how many more."""
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
 
 
 def introduced(data: Path, training: int, validation: int, classes: Sequence[str]) -> str:
@@ -57,11 +50,6 @@ def told(line: Epoch, epochs: int, better: bool, left: float) -> str:
         f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
         f"{clock(left):>8}"
     )
-
-
-def clock(seconds: float) -> str:
-    """m:ss."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def sparkline(shares: Sequence[float], width: int = 16) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from ssd.augmentation import Augmentation
 from ssd.loss import BoxLoss
 from ssd.training.learner import OPTIMIZERS, Averaged, WarmCosine
+
+HEADS, ALL = "heads", "all"  # what learns: everything that is new, or pretrained layers as well
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,19 @@ class Recipe:
         return {**asdict(self), "augmentation": self.augmentation._asdict()}
 
 
-def stages(recipe: Recipe, pretrained: Sequence[str]) -> list[tuple[str, int]]:
-    """Names of the stages and how many epochs each has."""
+class Stage(NamedTuple):
+    """A part of the run in which the same layers learn: its name, and how many epochs were done before and with it."""
+
+    name: str
+    begin: int
+    end: int
+
+
+def stages(recipe: Recipe, pretrained: Sequence[str]) -> list[Stage]:
+    """What is new, while pretrained layers are frozen; then everything. Without a stage that has no epoch."""
     frozen = min(recipe.frozen_epochs, recipe.epochs) if pretrained else 0
-    both = [("heads", frozen), ("all", recipe.epochs - frozen)]
-    return [(stage, epochs) for stage, epochs in both if epochs]
+    both = [Stage(HEADS, 0, frozen), Stage(ALL, frozen, recipe.epochs)]
+    return [stage for stage in both if stage.end > stage.begin]
 
 
 def freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: Recipe) -> None:
@@ -59,7 +69,7 @@ def freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: Re
     for layer in model.layers:
         early = early and not layer.name.startswith(first_free)
         statistics = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = layer.name not in known or (stage == "all" and not early and not statistics)
+        layer.trainable = layer.name not in known or (stage == ALL and not early and not statistics)
         if statistics and layer.trainable:
             layer.momentum = min(layer.momentum, 0.98)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from ssdprep.record import SsdprepError
 
 if TYPE_CHECKING:
     from ssd.pipeline import Example
+    from ssd.run import Run
+    from ssd.training.stages import Recipe
 
 STATE = "unfinished.npz"
 _SHORT = 40  # characters of a value in a message
@@ -46,11 +49,11 @@ class Unfinished:
         if not path.exists():
             return None
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:  # NumPy leaves a damaged file open
                 told = json.loads(bytes(stored["told"]))
                 history = tuple(Epoch(**line) for line in told["history"])
                 return cls(told["identity"], history, _arrays(stored, "weight"), _arrays(stored, "slot"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
             raise SsdprepError(f"{path} cannot be read: {error}", "train anew with --force") from error
 
     def save(self, folder: Path) -> None:
@@ -76,9 +79,20 @@ class Unfinished:
             )
 
 
-def identity_of(examples: Mapping[str, Sequence[Example]], **facts: Any) -> dict[str, Any]:
-    """What a run is made from: ``facts``, and a hash of the photos and labels of each part ("train", "val")."""
-    return _as_json({**facts, "photos": {part: _fingerprint(photos) for part, photos in examples.items()}})
+def identity_of_run(
+    run: Run, training: Sequence[Example], validation: Sequence[Example], recipe: Recipe, seed: int, weights: Any
+) -> dict[str, Any]:
+    """What a run is made from, as JSON types; of photos and labels a hash. weights: a name for those it starts from."""
+    return _as_json(
+        {
+            "preset": run.config.to_dict(),
+            "classes": run.labels.names,
+            "weights": weights,
+            "recipe": recipe.to_dict(),
+            "seed": seed,
+            "photos": {"train": _fingerprint(training), "val": _fingerprint(validation)},
+        }
+    )
 
 
 def _fingerprint(examples: Sequence[Example]) -> str:

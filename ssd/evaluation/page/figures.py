@@ -80,11 +80,11 @@ def classes(report: Evaluation) -> Html:
     more = len(rows) - _ROWS
     caption = (
         "AP50 at IoU 0.5 and AP over 0.50 to 0.95 as COCO has them; VOC leaves difficult objects out."
-        " Best from: the score at which F1 is highest on these photos; right and found: precision and recall from it"
+        " Score: where F1 is highest on these photos; precision and recall: of what is shown from it"
         f" on. With fewer than {FEW} boxes it is partly chance: take {SCORE:g}."
         + (f" {_ROWS} of {len(rows)} classes; --json has all." if more > 0 else "")
     )
-    heads = ["class", "boxes", "AP50", "", "AP", "VOC07", "VOC10", "best from", "right", "found"]
+    heads = ["class", "boxes", "AP50", "", "AP", "VOC07", "VOC10", "score", "precision", "recall"]
     return tag("div", table(caption, heads, rows[:_ROWS]), class_="card")
 
 

@@ -23,10 +23,6 @@ _RUN_LITERT = (  # of bytes, or of floats
     'image=picture[None].round().astype("u1") if about["input"]["type"] == "uint8" else picture[None])\n'
 )
 _LITERT = (
-    '    whole = about["input"]["type"] == "uint8"\n'
-    "    answer = network(image=np.rint(picture[None]).astype(np.uint8) if whole else picture[None])\n"
-)
-_LITERT = (
     (_IMPORT, f"{_IMPORT}from ai_edge_litert.interpreter import Interpreter\n"),
     (_MODEL, "Interpreter(str(args.model)).get_signature_runner()"),
 )

@@ -1,5 +1,4 @@
-"""Find objects with an exported detector, and draw them: python detect_opencv.py MODEL photo.jpg folder film.mp4 0
-Drawings go into found/, a JSON line a picture to stdout. 0 is the first camera; --show opens a window, q ends it."""
+"""Find objects with an exported detector: a JSON line a picture, drawings in a new folder; exit code 1: unreadable."""
 
 import argparse
 import json
@@ -26,7 +25,7 @@ def detect(network, bgr, about, limits):
     score, box = scores[anchor, number + 1], boxes[anchor]
     sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()
     kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []
-    kept = [i for i in kept if score[i] > limits[number[i]]][: about["most"]]
+    kept = [i for i in kept if score[i] > limits[number[i]] and min(sized[i][2:]) > 0][: about["most"]]
     mine, area, same = box[kept, None], (box[:, 2:] - box[:, :2]).prod(1), number[kept, None] == number
     shared = np.maximum(np.minimum(mine[..., 2:], box[:, 2:]) - np.maximum(mine[..., :2], box[:, :2]), 0).prod(2)
     weight = np.maximum(shared / (area[kept, None] + area - shared) - about["nms_iou"], 0) * score * same
@@ -37,13 +36,11 @@ def detect(network, bgr, about, limits):
 
 def pictures(path):
     """(name, file, drawing, rate, upright BGR or None); OpenCV itself turns photos and videos as their tags say."""
-    photos = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-    root, number = path if path.is_dir() else path.parent, 0
-    for photo in sorted(path.rglob("*")) if path == root else [path]:
-        if photo.suffix.lower() in photos:
-            yield str(photo), photo, photo.relative_to(root), 0, cv2.imread(str(photo))
-    source = int(path.name) if path.name.isdigit() else str(path)
-    film = None if path == root or path.suffix.lower() in photos else cv2.VideoCapture(source)
+    photos, number = [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"], 0
+    photos = [each for each in sorted(path.rglob("*")) or [path] if each.suffix.lower() in photos]
+    for each in photos:
+        yield str(each), each, each.relative_to(path.parent if each == path else path), 0, cv2.imread(str(each))
+    film = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path))
     while film and ((frame := film.read()[1]) is not None or not number):
         yield f"{path}#{number}", path, path.with_suffix(".mp4").name, film.get(cv2.CAP_PROP_FPS) or 25, frame
         number += 1
@@ -53,27 +50,30 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("model", type=Path, help="what ssd.export wrote; labels, input size and thresholds are in it")
 parser.add_argument("source", nargs="+", type=Path, help="photos, folders, videos; 0: the first camera")
 parser.add_argument("--threshold", type=float, help="score from which on boxes count, instead of what the file says")
-parser.add_argument("--out", default=Path("found"), type=Path, help="folder for the drawings")
+parser.add_argument("--out", default=Path("found"), type=Path, help="folder for the drawings; found_ if it is there")
 parser.add_argument("--show", action="store_true", help="in a window, too"), (args := parser.parse_args())
 if b'"outputs": {"scores"' not in (data := args.model.read_bytes() if args.model.is_file() else b""):
     parser.error(f"{args.model} is no file of ssd.export for this script: run its own, or python -m ssd.export RUN")
-about, videos = json.JSONDecoder().raw_decode(data[data.find(b'{"ssdprep":') :].decode("latin1"))[0], {}
+about, films, failed = json.JSONDecoder().raw_decode(data[data.find(b'{"ssdprep":') :].decode("latin1"))[0], {}, False
 network = cv2.dnn.readNet(str(args.model))
 limits = np.array([about["thresholds"][name] if args.threshold is None else args.threshold for name in about["labels"]])
+while args.out.exists():  # nothing is drawn over
+    args.out = args.out.with_name(f"{args.out.name}_")
 for image, path, place, rate, bgr in (each for source in args.source for each in pictures(source)):
     found = {"error": "not there, or unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}
     print(json.dumps({"image": image, **found}), flush=True)
     for each in reversed(found.get("objects", [])):
-        (x0, y0, x1, y1), line = map(round, each["box"]), 1 + max(bgr.shape) // 700
-        colour, text = about["colours"][each["name"]][::-1], "{name} {score:.2f}".format(**each)
-        cv2.rectangle(bgr, (x0, y0), (x1, y1), colour, 2 * line)
-        for ink, thick in ((24, 20, 18), 4 * line), (colour, line):
-            cv2.putText(bgr, text, (x0, max(y0 - 5 * line, 14 * line)), 0, line / 2, ink, thick, cv2.LINE_AA)
-    if bgr is None or (target := args.out / place).resolve() == path.resolve():
-        continue  # nothing is drawn over
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if rate and target not in videos:
-        videos[target] = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, bgr.shape[1::-1])
-    videos[target].write(bgr) if rate else cv2.imwrite(str(target), bgr)
-    if args.show and (cv2.imshow("found", bgr) or cv2.waitKey(1)) == ord("q"):
-        break
+        (x0, y0, x1, y1), px, text = map(round, each["box"]), 1 + max(bgr.shape) // 700, "{name} {score:.2f}"
+        for ink, thick in ((24, 20, 18), 4 * px), (about["colours"][each["name"]][::-1], px):
+            cv2.putText(bgr, text.format(**each), (x0, max(y0 - 5 * px, 14 * px)), 0, px / 2, ink, thick, cv2.LINE_AA)
+        cv2.rectangle(bgr, (x0, y0), (x1, y1), ink, 2 * px)
+    failed |= bgr is None
+    if bgr is not None and not (rate and path in films):
+        target = args.out / place
+        while target.exists():  # of another folder
+            target = target.with_stem(f"{target.stem}_")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        films[path] = rate and cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, bgr.shape[1::-1])
+    bgr is None or (films[path].write(bgr) if rate else cv2.imwrite(str(target), bgr))
+    args.show and bgr is not None and (cv2.imshow("found", bgr) or cv2.waitKey(1)) == ord("q") and parser.exit()
+raise SystemExit(failed)

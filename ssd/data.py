@@ -21,7 +21,7 @@ from ssdprep.record import Finding, SsdprepError, Track, untracked
 from ssdprep.walk import folded, walk
 from ssdprep.wording import listed, quoted
 
-_BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
+BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Source:
             return self.splits[name]
         raise SsdprepError(
             f"{self.path} has no photos in split {name!r}, only in {', '.join(k for k, v in self.splits.items() if v)}",
-            f"{self.shared_out_anew}, or --split all",
+            f"--split all, where it is meant as a whole; or {self.shared_out_anew}",
         )
 
     @property
@@ -77,7 +77,7 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
         {"all": tuple(examples.values()), **splits},
         source.findings,
         photos_left_out=len(walk(path).photos) - len(examples),
-        boxes_left_out=source.boxes_left_out + sum(f.code in _BOX_LEFT_OUT for f in source.findings),
+        boxes_left_out=source.boxes_left_out + sum(f.code in BOX_LEFT_OUT for f in source.findings),
     )
 
 

@@ -46,6 +46,11 @@ def fitted_report(report: Fitted) -> Iterator[RenderableType | console.Next]:
         numbers.add_row(name, f"{a:.3g}", Text(f"{b:.3g}", style="bold"), *ratios)
     yield ""
     yield numbers
+    before, after = report.coverage["train, augmented"]
+    if after.recall <= before.recall:
+        yield Text(
+            "\nthey reach no more of the boxes that training draws: the preset as it is serves as well", "yellow"
+        )
     yield Text.assemble("\nwrote    ", (f"{report.file}", "bold green"))
     yield console.Next(f"python -m ssd.train {quoted(report.data)} --preset {quoted(report.file)}")
 

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.data import open_source, readable, train_and_val
+from ssd.data import BOX_LEFT_OUT, open_source, readable, train_and_val
 from ssd.detector import load_imagenet, load_weights
 from ssd.pipeline import Example
 from ssd.presets import preset
@@ -156,7 +156,9 @@ def _photos_of(data: Path, seed: int, track: Track) -> _Photos:
             )
     findings = merged(source.findings, bad, also_bad)
     lost = source.photos_left_out + len(bad) + len(also_bad)
-    return _Photos(source.labels, training, validation, findings, left_out(data, lost, source.boxes_left_out, findings))
+    used = {Path(example.source).stem for example in (*training, *validation)}
+    why = [f for f in findings if f.code in BOX_LEFT_OUT or (f.path != data and f.path.stem not in used)]
+    return _Photos(source.labels, training, validation, findings, left_out(data, lost, source.boxes_left_out, why))
 
 
 def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, int]:

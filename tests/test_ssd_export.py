@@ -149,6 +149,16 @@ def test_what_does_not_agree_is_not_written(trained, photos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_script_that_was_changed_is_left_alone(trained, tmp_path):
+    (script := tmp_path / "detect_opencv.py").write_text("# mine\n")
+    report = export_run(trained, "onnx", tmp_path)
+    assert script.read_text() == "# mine\n"
+    assert script not in report.files
+    assert [(each.code, each.path) for each in report.findings] == [("EXP003", script)]
+    assert export_run(trained, "onnx", tmp_path, force=True).findings == ()
+    assert script.read_text() != "# mine\n"
+
+
 def test_an_export_is_replaced_only_when_asked(trained, tmp_path):
     (file := tmp_path / "run.onnx").write_bytes(b"an earlier one")
     with pytest.raises(SsdprepError, match="--force"):
@@ -260,6 +270,11 @@ def test_a_file_that_suppresses_is_judged_by_its_detections():
     assert told(right, [2, 0.7, 0.1, 0.1, 0.5, 0.5]).more == 1
     assert told([2, *right[1:]]).faults(EXACT) != []
     assert told().same == 0
+
+    nothing = [(np.array([[0.9, 0.05, 0.05]], np.float32), boxes)]  # nor does Keras find anything
+    blank = compare("it", lambda _: {"detections": np.zeros((1, 6), np.float32)}, nothing, picture, (), ("a", "b"))
+    assert (blank.scores, blank.boxes, blank.faults(EXACT)) == (None, None, [])
+    assert blank.doubt(EXACT, Path("run.onnx")).code == "EXP002"
 
 
 # Same pixels, same boxes

@@ -196,7 +196,7 @@ def test_real_photos_of_every_orientation_are_seen_alike(files, real_data, tmp_p
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("gone.onnx", "a.jpg"), "gone.onnx is no file of ssd.export"), (("a.jpg", "a.jpg"), "python -m ssd.export RUN")],
+    [(("gone.onnx", "a.jpg"), "gone.onnx is not there"), (("a.jpg", "a.jpg"), "python -m ssd.export RUN")],
 )
 def test_a_script_says_what_it_needs(files, tmp_path, words, said):
     (tmp_path / "a.jpg").write_bytes(b"no model")
@@ -215,6 +215,14 @@ def test_a_script_names_what_runs_a_file_that_it_does_not(files, photos, tmp_pat
     assert done.returncode == 2
     assert "run its own" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_script_ends_quietly_where_nobody_reads(files, photos, tmp_path):
+    words = [sys.executable, "-I", files / "detect_opencv.py", files / "run.onnx", photos]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_the_script_draws_over_nothing(files, photos, tmp_path):

@@ -9,7 +9,7 @@ of their boxes, like another class of train. docs/doctor.md has the rates.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,11 @@ class LabelLooks:
     doubts: tuple[Doubt, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
 
+    @property
+    def are_known(self) -> bool:
+        """Whether looks tell the classes well enough to doubt a label."""
+        return self.recognised >= RECOGNISED
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
         return asdict(self)
@@ -110,12 +115,13 @@ def label_looks(
     right = votes.argmax(axis=1) == crops.ids
     known = [i for i in range(1, len(classes) + 1) if (in_train & (crops.ids == i)).any()]
     recognised = float(np.mean([right[in_train & (crops.ids == i)].mean() for i in known])) if known else 0.0
-    if recognised < RECOGNISED:
-        return LabelLooks(len(crops.ids), recognised)
+    looks = LabelLooks(len(crops.ids), recognised)
+    if not looks.are_known:
+        return looks
     exchanges = tuple(_exchanges(crops, votes, classes))
     spoken_of = {(e.part, e.label) for e in exchanges}
     doubts = tuple(d for part, d in _doubts(crops, votes, classes) if (part, d.label) not in spoken_of)
-    return LabelLooks(len(crops.ids), recognised, doubts, exchanges)
+    return replace(looks, doubts=doubts, exchanges=exchanges)
 
 
 def label_findings(looks: LabelLooks | None, data: Path) -> Iterator[Finding]:

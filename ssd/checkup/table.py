@@ -140,7 +140,10 @@ def _evidence(report: Checkup) -> Iterator[tuple[str, str, bool | None]]:
     else:
         doubts = len(looks.doubts) + len(looks.exchanges)
         text = f"{looks.recognised:.0%} of boxes look like others of their class"
-        yield "labels", f"{text}; {doubts or 'no'} doubts", not doubts
+        if not looks.are_known:
+            yield "labels", f"{text}: too few to doubt any", None
+        else:
+            yield "labels", f"{text}; {doubts or 'no'} doubts", not doubts
     for order in report.colours:
         share = f"{order.as_they_are:.0%} of {order.photos} photos look usual as RGB" if order.photos else "all grey"
         yield f"RGB, {order.part}", share, None if not order.photos else not order.is_exchanged

@@ -20,7 +20,7 @@ from ssd.pipeline import Example
 from ssd.run import MAX_DETECTIONS, Run
 from ssdprep.record import Finding, Severity
 
-UNLIKE = "EXP001"
+UNLIKE, NOT_COMPARED = "EXP001", "EXP002"
 SAME_IOU = 0.9  # two detections of one class that overlap by this much are the same
 
 
@@ -44,8 +44,8 @@ class Agreement:
 
     runtime: str
     pictures: int
-    scores: float
-    boxes: float
+    scores: float | None  # None: there was nothing to compare
+    boxes: float | None
     detections: int  # of Keras, from score `SCORE` on
     same: int  # of those, how many the runtime has too
     more: int  # that only the runtime has
@@ -58,10 +58,9 @@ class Agreement:
     def faults(self, allowed: Tolerance) -> list[str]:
         """What is beyond the tolerance, in words."""
         told = []
-        if allowed.scores is not None and not self.scores <= allowed.scores:
-            told.append(f"scores differ by {self.scores:.2g}, more than {allowed.scores:g}")
-        if allowed.boxes is not None and not self.boxes <= allowed.boxes:
-            told.append(f"boxes differ by {self.boxes:.2g}, more than {allowed.boxes:g}")
+        for noun, apart, limit in (("scores", self.scores, allowed.scores), ("boxes", self.boxes, allowed.boxes)):
+            if apart is not None and limit is not None and not apart <= limit:
+                told.append(f"{noun} differ by {apart:.2g}, more than {limit:g}")
         if (unlike := self._unlike(allowed)) and not self._is_judged_by_ap(allowed):
             told.append(unlike)
         if self.AP50_before - self.AP50_after > allowed.AP50:
@@ -69,7 +68,11 @@ class Agreement:
         return told
 
     def doubt(self, allowed: Tolerance, file: Path) -> Finding | None:
-        """Detections that are not the same, which AP50 alone has let pass: few of them hardly move it."""
+        """That nothing was compared; or that detections differ, which AP50 has let pass, for few hardly move it."""
+        if self.scores is None and not self.more:
+            message = f"{self.runtime}: nothing is found from score {SCORE:g} on, here and there: nothing was compared"
+            remedy = "name photos on which it finds something: --check DATA"
+            return Finding(NOT_COMPARED, Severity.WARNING, file, 0, message, remedy)
         unlike = self._unlike(allowed)
         if not unlike or not self._is_judged_by_ap(allowed):
             return None
@@ -157,11 +160,11 @@ def _rows(answer: Outputs, score: float) -> np.ndarray:
 
 def _rows_apart(
     before: Sequence[np.ndarray], after: Sequence[np.ndarray], pairs: Sequence[list[tuple[int, int]]]
-) -> tuple[float, float]:
-    """The largest differences of score and of edge between detections that are the same."""
+) -> tuple[float | None, float | None]:
+    """The largest differences of score and of edge between detections that are the same; None where there is none."""
     partners = [(b[i, 1:], a[j, 1:]) for b, a, each in zip(before, after, pairs, strict=True) for i, j in each]
     if not partners:
-        return 0.0, 0.0
+        return None, None
     one, two = map(np.array, zip(*partners, strict=True))
     return _apart(one[:, :1], two[:, :1]), _apart(one[:, 1:], two[:, 1:])
 

@@ -32,11 +32,12 @@ from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
 from ssd.run import CONFIG, Run
 from ssdprep.files import write_new
-from ssdprep.record import Finding, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
 
 MOST = 200  # photos that are looked at, and that int8 is calibrated on
 NOISE = "noise"
+CHANGED = "EXP003"
 
 
 class Format(NamedTuple):
@@ -132,7 +133,8 @@ def export_run(
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
     beside_it = way.nms_script if nms else way.script
     if not force:
-        _require_free(path, beside_it)
+        _require_free(path)
+    changed = [] if force or not beside_it else _changed(path.with_name(beside_it))
     photos = _photos(run, detector, data, track)
     if way.kind == "int8" and not photos.calibration:
         raise SsdprepError(
@@ -149,9 +151,9 @@ def export_run(
         _write(way, model, written, described, _pictures(photos.calibration, detector))
         agreements = _checked(way, written, detector, photos)
         size = sum(f.stat().st_size for f in written.rglob("*")) if written.is_dir() else written.stat().st_size
-        files = _put(written, path, described, beside_it)
+        files = _put(written, path, described, "" if changed else beside_it)
     doubts = filter(None, (each.doubt(way.allowed, path) for each in agreements))
-    return Export(files, format, size, photos.source, agreements, (*photos.findings, *doubts))
+    return Export(files, format, size, photos.source, agreements, (*photos.findings, *doubts, *changed))
 
 
 def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:
@@ -229,11 +231,17 @@ def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Ag
     return agreements
 
 
-def _require_free(path: Path, beside_it: str) -> None:
-    """`SsdprepError` where an export would replace anything but its own script as it came."""
+def _changed(place: Path) -> list[Finding]:
+    """That a script is there which is not as it came: it is left alone."""
+    if not place.exists() or place.read_bytes() == script(place.name).encode():
+        return []
+    message = "it is not as it came: left as it is"
+    return [Finding(CHANGED, Severity.INFO, place, 0, message, "nothing to do; --force replaces it")]
+
+
+def _require_free(path: Path) -> None:
+    """`SsdprepError` where an export would replace anything."""
     taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
-    if beside_it and (place := path.with_name(beside_it)).exists():
-        taken += [place] if place.read_bytes() != script(beside_it).encode() else []
     if taken:
         raise SsdprepError(f"{taken[0]} is there already", "choose another --out, or replace it with --force")
 

@@ -36,7 +36,8 @@ def export_report(report: Export) -> Iterator[RenderableType | Next]:
     for each in report.agreements:
         ap = [figure(each.AP50_after), figure(each.AP_after)] if labelled else []
         same = f"{each.same} the same" + (f", {each.more} others" if each.more else "")
-        table.add_row(each.runtime, f"±{each.scores:.1g}", f"±{each.boxes:.1g}", same, *ap, f"{each.milliseconds:.1f}")
+        apart = ("-" if value is None else f"±{value:.1g}" for value in (each.scores, each.boxes))
+        table.add_row(each.runtime, *apart, same, *ap, f"{each.milliseconds:.1f}")
     yield table
     yield Text.assemble(("written", "bold green"), f"  {report.files[0]}  {report.size / 1e6:.1f} MB")
     for path in report.files[1:]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,14 +63,19 @@ def _require_free(table: Path, force: bool) -> None:
         raise SsdprepError(f"{table} is there already", "name another file with --to-csv, or replace it with --force")
 
 
-def write_table(path: Path, found: Iterable[Found]) -> None:
-    """The columns of ``ssdprep xml2csv``, the score and, of a video, the frame; a row a box, in whole pixels as XML."""
+def write_table(path: Path, found: Sequence[Found]) -> None:
+    """The columns of ``ssdprep xml2csv``, the score and, of a video, the frame; a row a box, in whole pixels as XML.
+
+    A picture has the name of `Found.name`, or its whole path where pictures of two folders share that.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*COLUMNS, "score", "frame"))
+    shared = Counter(name for name, _ in {(picture.name, picture.image) for picture in found})
     for picture in found:
+        name = picture.name if shared[picture.name] == 1 else str(picture.image)
         for thing, score in zip(_whole(picture), picture.scores, strict=True):
-            row = (picture.name, *picture.size, thing.name, *map(int, thing.box), f"{score:.6f}", picture.frame)
+            row = (name, *picture.size, thing.name, *map(int, thing.box), f"{score:.6f}", picture.frame)
             writer.writerow(row)
     write_new(path, text.getvalue().encode())
 
@@ -118,7 +124,7 @@ def no_annotation(video: Path) -> Finding:
     message = "LabelImg labels photos: no annotation is written for a video"
     remedy = (
         f"make photos of its frames, two a second: mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
-        f" {quoted(frames / '%05d.jpg')}; then ssd.predict RUN {quoted(frames)} --to-xml {quoted(frames)}"
+        f" {quoted(frames / '%05d.jpg')}; then python -m ssd.predict RUN {quoted(frames)} --to-xml {quoted(frames)}"
     )
     return Finding(NO_PHOTO, Severity.WARNING, video, 0, message, remedy)
 
@@ -130,7 +136,7 @@ def _annotation(
     photo = picture.image
     other = taken.setdefault(folded(str(target)), photo)
     if other != photo:
-        message = f"{other.name} has the annotation {target.name}: no second one is written"
+        message = f"{other} has the annotation {target.name}: no second one is written"
         return Finding(SAME_STEM, Severity.ERROR, photo, 0, message, "rename one of the two photos")
     if target.exists() and not force:
         message = f"{target.name} is there already: left as it is"

@@ -35,7 +35,7 @@ class EpochBar(keras.callbacks.Callback):
         """Draw the bar."""
         steps = self.params["steps"]
         found = f"  AP {sparkline([line.val_AP for line in self._history])}" if self._history else ""
-        self._bar = self._track(range(steps + 1), f"epoch {epoch + 1}/{self._epochs}{found}", steps)
+        self._bar = self._track(range(steps), f"epoch {epoch + 1}/{self._epochs}{found}", steps)
         next(self._bar)  # shown from now on: the first step takes its time, the graph is traced in it
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -34,7 +34,7 @@ def introduced_devices(replicas: int, workers: int, chief: bool) -> str:
 
 
 def left_out(data: Path, photos: int, boxes: int, findings: Sequence[Finding]) -> str:
-    """How many photos and boxes do not take part, and the codes of what was found; "" where everything does."""
+    """How many photos and boxes do not take part, and the codes of what is wrong with them; "" where all do."""
     parts = [counted(n, noun) for n, noun in ((photos, "photo"), (boxes, "box")) if n]
     if not parts:
         return ""

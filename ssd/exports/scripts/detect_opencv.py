@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 from pathlib import Path
 
 import cv2
@@ -34,13 +35,12 @@ def detect(network, bgr, about, limits):
     return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept]
 
 
-def pictures(path):
+def pictures(path, suffixes=(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")):
     """(name, file, drawing, rate, upright BGR or None); OpenCV itself turns photos and videos as their tags say."""
-    photos, number = [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"], 0
-    photos = [each for each in sorted(path.rglob("*")) or [path] if each.suffix.lower() in photos]
+    photos = [each for each in sorted(path.rglob("*")) or [path] if each.suffix.lower() in suffixes]
     for each in photos:
         yield str(each), each, each.relative_to(path.parent if each == path else path), 0, cv2.imread(str(each))
-    film = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path))
+    film, number = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path)), 0
     while film and ((frame := film.read()[1]) is not None or not number):
         yield f"{path}#{number}", path, path.with_suffix(".mp4").name, film.get(cv2.CAP_PROP_FPS) or 25, frame
         number += 1
@@ -53,12 +53,13 @@ parser.add_argument("--threshold", type=float, help="score from which on boxes c
 parser.add_argument("--out", default=Path("found"), type=Path, help="folder for the drawings; found_ if it is there")
 parser.add_argument("--show", action="store_true", help="in a window, too"), (args := parser.parse_args())
 if b'"outputs": {"scores"' not in (data := args.model.read_bytes() if args.model.is_file() else b""):
-    parser.error(f"{args.model} is no file of ssd.export for this script: run its own, or python -m ssd.export RUN")
+    parser.error(f"{args.model} is not there, or not for this script: run its own, or python -m ssd.export RUN")
 about, films, failed = json.JSONDecoder().raw_decode(data[data.find(b'{"ssdprep":') :].decode("latin1"))[0], {}, False
 network = cv2.dnn.readNet(str(args.model))
 limits = np.array([about["thresholds"][name] if args.threshold is None else args.threshold for name in about["labels"]])
-while args.out.exists():  # nothing is drawn over
-    args.out = args.out.with_name(f"{args.out.name}_")
+out = next(p for n in range(10_000) if not (p := Path(f"{args.out}{'_' * n}")).exists())  # nothing is drawn over
+signal.signal(signal.SIGINT, lambda *_: parser.exit(130))  # Ctrl-C: a film so far is whole
+hasattr(signal, "SIGPIPE") and signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a word
 for image, path, place, rate, bgr in (each for source in args.source for each in pictures(source)):
     found = {"error": "not there, or unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}
     print(json.dumps({"image": image, **found}), flush=True)
@@ -67,13 +68,12 @@ for image, path, place, rate, bgr in (each for source in args.source for each in
         for ink, thick in ((24, 20, 18), 4 * px), (about["colours"][each["name"]][::-1], px):
             cv2.putText(bgr, text.format(**each), (x0, max(y0 - 5 * px, 14 * px)), 0, px / 2, ink, thick, cv2.LINE_AA)
         cv2.rectangle(bgr, (x0, y0), (x1, y1), ink, 2 * px)
-    failed |= bgr is None
     if bgr is not None and not (rate and path in films):
-        target = args.out / place
+        target = out / place
         while target.exists():  # of another folder
             target = target.with_stem(f"{target.stem}_")
         target.parent.mkdir(parents=True, exist_ok=True)
         films[path] = rate and cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, bgr.shape[1::-1])
-    bgr is None or (films[path].write(bgr) if rate else cv2.imwrite(str(target), bgr))
+    failed |= bgr is None or bool(films[path].write(bgr) if rate else not cv2.imwrite(str(target), bgr))
     args.show and bgr is not None and (cv2.imshow("found", bgr) or cv2.waitKey(1)) == ord("q") and parser.exit()
-raise SystemExit(failed)
+parser.exit(int(failed), f"drawn into {out}\n" if films else "")

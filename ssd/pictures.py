@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ssdprep.sheets import Panel
 
 MOST = 20  # boxes on one photo: an untrained detector finds hundreds, which hide it and each other
-INK, CLASS, BOXES, GOOD = "#24292f", "#8250df", "#bf8700", "#1a7f37"
+INK, CLASS, BOXES, GOOD, TIGHT = "#24292f", "#8250df", "#bf8700", "#1a7f37", "#0969da"
 
 
 def curves(history: Sequence[Epoch], path: Path) -> None:
@@ -51,8 +51,8 @@ def curves_figure(history: Sequence[Epoch]) -> Figure:
     loss.set(title="training loss", ylim=(0, None))
     best = max(history, key=lambda line: line.rank)
     found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, marker=dot, label="AP50")
-    found.plot(epochs, [line.val_AP for line in history], color=CLASS, marker=dot, label="AP")
-    found.plot([best.epoch], [best.val_AP], "o", color=CLASS, label=f"kept: epoch {best.epoch}, {best.val_AP:.3f}")
+    found.plot(epochs, [line.val_AP for line in history], color=TIGHT, marker=dot, label="AP")
+    found.plot([best.epoch], [best.val_AP], "o", color=TIGHT, label=f"kept: epoch {best.epoch}, {best.val_AP:.3f}")
     found.set(title="on validation photos", ylim=(0, 1.02))
     freed = next((b.epoch - 0.5 for a, b in pairwise(history) if a.stage != b.stage), None)
     for axes in (loss, found):

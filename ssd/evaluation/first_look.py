@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ssd.evaluation.measuring import Evaluation
 
 GOOD = 0.9  # AP50 from which on there is nothing to be said
+PAIRS = 3  # of classes that are named
 FREE = 0.0005  # AP50; what costs less is shown as 0.000
 
 CURES = {
@@ -47,3 +48,10 @@ def free_misses(report: Evaluation) -> str:
     if not times or report.diagnosis.costs[Kind.MISSED] >= FREE:
         return ""
     return f"missed {counted(times, 'time')} at no cost: AP50 counts lower scores too, and then something is found near"
+
+
+def taken_for_another(report: Evaluation) -> str:
+    """Which classes were most often found as which others; "" where none was."""
+    pairs = report.diagnosis.taken_for()[:PAIRS]
+    told = (f"{report.names[label - 1]} for {report.names[found - 1]} ({times})" for label, found, times in pairs)
+    return f"taken for another: {', '.join(told)}" if pairs else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ssd.evaluation.error_costs import KINDS, MEANING
-from ssd.evaluation.first_look import first_look, free_misses
+from ssd.evaluation.first_look import first_look, free_misses, taken_for_another
 from ssd.evaluation.thresholds import FEW
 from ssd.tables import bar, figure
 from ssdprep.console import Next
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ssd.evaluation.measuring import Evaluation
-
-_CONFUSED = 3  # pairs of classes that are named
 
 
 def evaluation_report(report: Evaluation) -> Iterator[RenderableType | Next]:
@@ -37,8 +35,8 @@ def evaluation_report(report: Evaluation) -> Iterator[RenderableType | Next]:
     yield _errors(report)
     if free := free_misses(report):
         yield _dim(free)
-    if confused := _confused(report):
-        yield _dim(f"taken for another: {', '.join(confused)}")
+    if confused := taken_for_another(report):
+        yield _dim(confused)
     if looks := first_look(report):
         yield ""
         yield _first(looks)
@@ -126,12 +124,6 @@ def _first(looks: list[str]) -> RenderableType:
     for place, look in enumerate(looks):
         table.add_row(Text("" if place else "look at", style="bold"), Text(look))
     return table
-
-
-def _confused(report: Evaluation) -> list[str]:
-    """Which classes were taken for which others most often, in words."""
-    pairs = report.diagnosis.taken_for()[:_CONFUSED]
-    return [f"{report.names[label - 1]} for {report.names[found - 1]} ({times})" for label, found, times in pairs]
 
 
 def _dim(text: str) -> RenderableType:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssd.evaluation.error_costs import KINDS, MEANING
-from ssd.evaluation.first_look import first_look, free_misses
+from ssd.evaluation.first_look import first_look, free_misses, taken_for_another
 from ssd.evaluation.thresholds import FEW, SCORE
 from ssd.tables import figure
 from ssdprep.page import charts, sections
@@ -121,7 +121,8 @@ def errors(report: Evaluation) -> Html:
         "AP50 lost: what would be gained if all errors of this kind were cured, and no other; they do not add up."
         f" Times: counted from the best score of each class on, from {SCORE:g} where its boxes are few."
     )
-    caption += f" {free[0].upper()}{free[1:]}." if (free := free_misses(report)) else ""
+    for more in filter(None, (free_misses(report), taken_for_another(report))):
+        caption += f" {more[0].upper()}{more[1:]}."
     return card("What errors cost", caption, table("", ["error", "AP50 lost", "", "times", ""], rows))
 
 

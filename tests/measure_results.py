@@ -160,8 +160,8 @@ def curves(out: Path, names: Sequence[str]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
     figure.axes[0].set_ylabel("AP50 on validation photos")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3)
+    drawn = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn.keys(), frameon=False, loc="outside lower center", ncols=3)
     figure.savefig(out / "curves.png")
 
 

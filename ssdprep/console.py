@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ssdprep.record import Finding, Report, Severity, SsdprepError, T
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 quiet = False
 debug = False
 as_json = False
+interrupted = False
 _PLACES = 6  # of one finding on a terminal, before the rest is only counted; a pipe and --json get all
 _PIPE = 10_000  # columns
 _KINDS = 20  # of findings on a terminal, likewise
@@ -63,6 +66,8 @@ def say(line: str) -> None:
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """Pass the items through; on a terminal draw a bar with rate and time left meanwhile."""
+    total = length_hint(items) or None if total is None else total
+    items = _until_interrupted(items)
     if quiet or not sys.stderr.isatty():
         yield from items
         return
@@ -84,6 +89,20 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=err(), transient=True) as progress:
         yield from progress.track(items, total=total, description=label)
+
+
+def _until_interrupted(items: Iterable[T]) -> Iterator[T]:
+    for item in items:
+        if interrupted:
+            raise KeyboardInterrupt
+        yield item
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    """Ctrl-C. It is remembered: where a library is being imported, such as cv2, an ``except:`` there may swallow it."""
+    global interrupted
+    interrupted = True
+    raise KeyboardInterrupt
 
 
 def show(report: Report, render: Callable[[Any], Iterable[RenderableType | Next]]) -> NoReturn:
@@ -191,6 +210,8 @@ def fail(error: SsdprepError | OSError) -> NoReturn:
 
 def run(app: Typer, name: str | None = None) -> NoReturn:
     """Run a command line: errors become one line with their cure, tracebacks only with --debug."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     gc.set_threshold(500_000)  # by the million, values without cycles are looked through for cycles again and again
     try:
         _call(app, name)

@@ -26,8 +26,9 @@ def started(*words: object, **options: object) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_is_one_line_and_130(tmp_path):
-    pair(tmp_path / "data", "a")
-    running = started("augment", tmp_path / "data", "--rotate", 9, "--copies", 100_000, "--jobs", 1)
+    for number in range(100):  # an interrupt that the import of a library swallows is heard at the next photo
+        pair(tmp_path / "data", f"a{number}")
+    running = started("augment", tmp_path / "data", "--rotate", 9, "--copies", 1000, "--jobs", 1)
     images, deadline = tmp_path / ".data-augmented.partial/images", time.monotonic() + 60
     while not (images.is_dir() and any(images.iterdir())):
         assert running.poll() is None

@@ -86,7 +86,7 @@ def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequenc
 
     Without a val split, an eighth of train is set aside, by a hash of the photos' names and the seed, so that the
     choice is the same on every machine; what `ssdprep augment` drew from those photos is then left out of train.
-    Without any split, the whole set counts as train.
+    Without any split, the whole set counts as train; `SsdprepError` where it has others and no train.
     """
     if "train" not in source.splits and len(source.splits) > 1:
         raise SsdprepError(f"{source.path} is split, and no photo is for training", source.shared_out_anew)

@@ -14,17 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssd.overlaps import (
-    COCO_LIMIT,
-    Bools,
-    Floats,
-    Rows,
-    coco_hits,
-    detection_rows,
-    object_rows,
-    pairs_of,
-    values_of,
-)
+from ssd.overlaps import COCO_LIMIT, Bools, Floats, Rows, coco_hits, detection_rows, object_rows, pairs_of, values_of
 
 COCO_IOUS = np.linspace(0.5, 0.95, 10)
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)

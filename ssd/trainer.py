@@ -129,9 +129,7 @@ def train_folder(
         run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
         say=say, track=track, tensorboard=tensorboard,
     )  # fmt: skip
-    return Trained(
-        folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings
-    )  # fmt: skip
+    return Trained(folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings)
 
 
 class _Photos(NamedTuple):

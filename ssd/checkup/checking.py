@@ -112,7 +112,6 @@ def check_folder(
     *,
     preset_name: str = "mobilenet_v2_ssd_224",
     weights: str = "imagenet",
-    augmentation: Augmentation | None = None,
     seed: int = 0,
     quick: bool = False,
     track: Track = untracked,
@@ -139,7 +138,7 @@ def check_folder(
     evidence = box_evidence([e for examples in parts.values() for e in examples], track=track)
     colours = colour_orders(run.model, pretrained, parts)
     looks = label_looks(run.model, run.config, pretrained, parts, classes, track=track)
-    steps, drawn = first_steps(run, training, augmentation or Augmentation(), seed=seed, track=track)
+    steps, drawn = first_steps(run, training, Augmentation(), seed=seed, track=track)
     sheet.parent.mkdir(parents=True, exist_ok=True)
     write_batch_sheet(sheet, run, drawn, [data])
     memorised = None if quick else memorise(run, training, pretrained, seed=seed, track=track)

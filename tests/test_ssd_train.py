@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,19 +87,29 @@ def test_what_is_left_out_is_said_before_training(trained):
     assert "2/2" in after
 
 
+KILLED = """
+import os, runpy, signal, sys
+from ssd.training.unfinished import Unfinished
+
+epochs, save = int(sys.argv.pop(1)), Unfinished.save
+
+def save_or_die(self, folder):
+    if len(self.history) > epochs:
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(self, folder)
+
+Unfinished.save = save_or_die
+runpy.run_module("ssd.train", run_name="__main__", alter_sys=True)
+"""
+
+
 def killed_after(epochs: int, photos: Path, folder: Path) -> str:
-    """Train, and kill -9 in the epoch after that one; what was said until then."""
-    with (folder.parent / f"{folder.name}.said").open("w+") as said:
-        words = ["ssd.train", photos, "--epochs", "9", *SIDE, own(photos), "--out", folder]
-        env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-        process = subprocess.Popen([sys.executable, "-m", *map(str, words)], env=env, stdout=said, stderr=said)
-        while not (state := Unfinished.load(folder)) or len(state.history) < epochs:
-            assert process.poll() is None, said.seek(0) or said.read()
-            time.sleep(0.02)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        said.seek(0)
-        return said.read()
+    """Train, and kill -9 at the end of the epoch after that one, before it is kept; what was said until then."""
+    words = [epochs, photos, "--epochs", "9", *SIDE, own(photos), "--out", folder]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, words)], env=env, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,10 @@ class Run:
 
     @classmethod
     def load(cls, folder: Path) -> Run:
-        """The run that `save` wrote; `SsdprepError` where the folder holds none."""
+        """The run that `save` wrote, to detect with: `detect` sees the weights as they are now, whoever trains the model.
+
+        `SsdprepError` where the folder holds none.
+        """
         missing = [name for name in (MODEL, CONFIG) if not (folder / name).is_file()]
         if missing:
             raise SsdprepError(
@@ -53,6 +56,8 @@ class Run:
             stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             config = Config.from_dict(stored["config"])
             model = keras.models.load_model(folder / MODEL, compile=False)
+            if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
+                model.traced_forward = _traced(model, [(v, v.numpy()) for v in model.variables])
             return cls(model, config, LabelMap.from_names(stored["classes"]), anchors_of(model, config))
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise SsdprepError(f"the detector in {folder} cannot be read: {error}", "train it again") from error
@@ -123,14 +128,22 @@ class Run:
 
     @property
     def _forward(self) -> Any:
-        """The model as a graph, traced once: eight times faster than eager calls."""
         if not hasattr(self.model, "traced_forward"):
-            model = self.model
-
-            @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32)])  # of any number of pictures
-            def forward(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                outputs = model(pictures, training=False)
-                return tf.nn.softmax(outputs["logits"]), outputs["offsets"]
-
-            model.traced_forward = forward
+            self.model.traced_forward = _traced(self.model)
         return self.model.traced_forward
+
+
+def _traced(model: keras.Model, constants: Sequence[tuple[keras.Variable, np.ndarray]] = ()) -> Any:
+    """The model as a graph, traced once: eight times faster than eager calls.
+
+    constants: values that stand for variables, whatever becomes of these. Where all are constant TensorFlow folds
+    BatchNorm into the convolutions, and is faster by a seventh; without BatchNorm nothing is gained.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32)])  # of any number of pictures
+    def forward(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with keras.StatelessScope([(variable, tf.constant(value)) for variable, value in constants]):
+            outputs = model(pictures, training=False)
+        return tf.nn.softmax(outputs["logits"]), outputs["offsets"]
+
+    return forward

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ssdprep import journal
-from ssdprep.disk import Identity, digest, flush, flush_folders, identity, in_plain_words, inherit, sha256, twin
+from ssdprep.disk import Identity, Version, digest, flush, flush_folders, identity, in_plain_words, inherit, sha256, twin
 from ssdprep.journal import Entry, Mark, Run, step
 from ssdprep.lock import locked
 from ssdprep.record import SsdprepError
@@ -56,10 +56,10 @@ class Change:
         self._written: list[Path] = []
         self._failed = False
 
-    def replace(self, path: Path, data: bytes, *, was: str | None = None) -> None:
+    def replace(self, path: Path, data: bytes, *, was: Version | None = None) -> None:
         """Give a file new bytes, or make a new one. Its mode, times, owner and extended attributes stay.
 
-        was: SHA-256 of the bytes that the new ones were made from, where they were; the file must still hold them.
+        was: what the new bytes were made from, where they were; the file must still hold it.
         A link stays a link: the file that it leads to is changed. ``ValueError`` for a file that was given before, or
         is none; `SsdprepError` for one outside of the folder, that cannot be written, or that was changed meanwhile.
         """
@@ -82,7 +82,9 @@ class Change:
         """Put a kept original back as it was, times and all; ``new`` is its SHA-256. Errors as in `replace`."""
         self._stage(path, new, lambda waiting, target: self._keep(original, waiting))
 
-    def _stage(self, path: Path, new: str | None, fill: Callable[[Path, Path], None], was: str | None = None) -> None:
+    def _stage(
+        self, path: Path, new: str | None, fill: Callable[[Path, Path], None], was: Version | None = None
+    ) -> None:
         """Prepare one file; ``fill`` makes what waits beside its target."""
         root = self._run.root
         target = _inside(root, path)
@@ -95,9 +97,7 @@ class Change:
         with in_plain_words(path):
             if not self._begun:
                 self._begin()
-            old = digest(target) if before else None
-            if was not in (None, old):
-                raise _changed_meanwhile(target)
+            old = _known(target, before, was)
             entry = Entry(len(self._entries), target.relative_to(root).as_posix(), old, new)
             self._entries[target] = entry
             self._identities.append(before)
@@ -158,6 +158,16 @@ class Change:
                 return
             run = journal.read(root, name)
             settle(journal.mark(run, Mark.BACKWARD) if run.mark is Mark.COMMITTED else run)
+
+
+def _known(target: Path, now: Identity | None, was: Version | None) -> str | None:
+    """SHA-256 of what a file holds; None where there is none. Read again only if it is not just as it was read."""
+    if was and was.identity == now:
+        return was.sha256
+    found = digest(target) if now else None
+    if was and was.sha256 != found:
+        raise _changed_meanwhile(target)
+    return found
 
 
 def _changed_meanwhile(path: Path) -> SsdprepError:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from ssdprep.journal import STATE, step
 from ssdprep.record import SsdprepError
@@ -23,6 +24,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Identity = tuple[int, int, int]  # inode, bytes, time of the last change
 
 
+class Version(NamedTuple):
+    """What a file held when it was read."""
+
+    identity: Identity  # before the first byte was read
+    sha256: str
+
+
 def identity(path: Path) -> Identity | None:
     """What tells whether a file is still the same; None where there is none. ``ValueError`` for anything but a file."""
     try:
@@ -31,6 +39,17 @@ def identity(path: Path) -> Identity | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{path} is not a file")
+    return _identity(found)
+
+
+def read(path: Path) -> tuple[bytes, Identity]:
+    """A file's bytes, and what tells whether it still holds them."""
+    with path.open("rb") as file:
+        before = _identity(os.fstat(file.fileno()))
+        return file.read(), before
+
+
+def _identity(found: os.stat_result) -> Identity:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 

@@ -133,14 +133,17 @@ def turned_pixels(data: bytes, orientation: int) -> bytes | None:
         return None
 
 
-def split(data: bytes) -> Picture:
-    """Take the first picture of a file apart. Raises `ImageFault` where its segments are out of order or cut short."""
+def split(data: bytes, *, end: int | None = None) -> Picture:
+    """Take the first picture of a file apart. Raises `ImageFault` where its segments are out of order or cut short.
+
+    end: where the picture ends, if that is known.
+    """
     segments: list[Segment] = []
-    for marker, start, end in walk(data):
+    for marker, start, stop in walk(data):
         if marker == SOS:
-            close = _end_of_scans(data, end)
+            close = end or _end_of_scans(data, stop)
             return Picture(tuple(segments), data[start - 4 : close], close)
-        segments.append(Segment(marker, data[start:end]))
+        segments.append(Segment(marker, data[start:stop]))
     raise ImageFault(CUT_SHORT, "the file ends within its header")
 
 

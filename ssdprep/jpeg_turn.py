@@ -117,7 +117,7 @@ def _rewrite_picture(data: bytes, before: Picture, edit: Edit, lengths: dict[int
         kept = [segment for segment in around if _is_metadata(segment) and segment.marker != APP14]
         own = [segment for segment in picture.segments if not _is_metadata(segment) or segment.marker == APP14]
         return Rewritten(picture._replace(segments=(*kept, *own)).data, lossless=False)
-    picture = split(bytes(coded))
+    picture = split(coded, end=len(coded))
     kept = [segment for segment in around if _is_metadata(segment)]
     own = [segment for segment in picture.segments if not _is_metadata(segment)]
     return Rewritten(picture._replace(segments=(*kept, *own)).data, lossless=True)

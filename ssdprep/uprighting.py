@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssdprep import checks
-from ssdprep.disk import sha256
+from ssdprep.disk import Version, read, sha256
 from ssdprep.faults import HOLDS_PLACE, UNREADABLE, ImageFault
 from ssdprep.formats import voc
 from ssdprep.metadata import effective
@@ -53,8 +53,8 @@ class Made(NamedTuple):
     actions: tuple[str, ...] = ()  # what changed, in words
     findings: tuple[Finding, ...] = ()
     note: Note | None = None
-    image_was: str | None = None  # SHA-256 of the bytes that the new ones were made from
-    annotation_was: str | None = None
+    image_was: Version | None = None  # what the new bytes were made from
+    annotation_was: Version | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -120,21 +120,21 @@ def _photo(task: Task) -> Made:
 
     path = task.record.image
     assert path is not None
-    data = path.read_bytes() if task.strip_gps or (task.rewrite and task.record.orientation != 1) else None
-    if task.decision.decided:
-        found = probe(path if data is None else data)
-        if (found.size, found.orientation) != (task.record.stored_size, task.record.orientation):
-            raise _Changed
-    if data is None:
+    if not (task.strip_gps or (task.rewrite and task.record.orientation != 1)):
+        _require_unchanged(task, path)
         return Made()
+    data, before = read(path)
+    _require_unchanged(task, data)
     if not (task.rewrite and task.decision.decided):
         stripped = without_gps(data)
-        return Made() if stripped == data else Made(stripped, actions=("place removed",), image_was=sha256(data))
+        if stripped == data:
+            return Made()
+        return Made(stripped, actions=("place removed",), image_was=Version(before, sha256(data)))
     turned = make_upright(data, strip_gps=task.strip_gps)
     if turned.data == data:
         return Made()
     findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
-    made = Made(turned.data, findings=findings, image_was=sha256(data))
+    made = Made(turned.data, findings=findings, image_was=Version(before, sha256(data)))
     if task.turns:
         action = "photo turned without loss" if turned.lossless else "photo turned and encoded again"
         return made._replace(lossless=turned.lossless, actions=(action,))
@@ -142,11 +142,19 @@ def _photo(task: Task) -> Made:
     return made._replace(actions=(action,))
 
 
+def _require_unchanged(task: Task, photo: Path | bytes) -> None:
+    """What was decided by a photo's header must not be done to another photo."""
+    if task.decision.decided:
+        found = probe(photo)
+        if (found.size, found.orientation) != (task.record.stored_size, task.record.orientation):
+            raise _Changed
+
+
 def _with_annotation(task: Task, photo: Made) -> Made:
     """The annotation's part, added to the photo's. ``ValueError`` where it cannot be written exactly."""
     record, decision = task.record, task.decision
     assert record.annotation is not None
-    data = record.annotation.read_bytes()
+    data, before = read(record.annotation)
     found, _ = voc.parse(data)
     if found is None or (found.objects, found.labelled_size) != (record.objects, record.labelled_size):
         raise _Changed
@@ -158,11 +166,10 @@ def _with_annotation(task: Task, photo: Made) -> Made:
         actions += ("<size> corrected" if record.labelled_size else "<size> filled in",)
         if _is_rounding(record, decision):
             findings += (checks.rounded(record, decision.drawn_in),)
-    changed = patched if patched != data else None
-    note = _note(task, patched)
-    return photo._replace(
-        annotation=changed, actions=actions, findings=findings, note=note, annotation_was=sha256(data)
-    )
+    made = photo._replace(actions=actions, findings=findings, note=_note(task, patched))
+    if patched == data:
+        return made
+    return made._replace(annotation=patched, annotation_was=Version(before, sha256(data)))
 
 
 def _new_boxes(data: bytes, decision: Decision) -> list[Box | None]:

@@ -21,7 +21,8 @@ from folders import annotation, photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdprep import files, journal
+from ssdprep import disk, files, journal
+from ssdprep.disk import Version
 from ssdprep.record import Severity, SsdprepError
 
 on_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -465,15 +466,25 @@ def test_what_another_program_writes_meanwhile_is_kept(data):
 def test_what_was_changed_between_reading_and_replacing_is_kept(data):
     def late() -> None:
         with files.transaction(data, "fix-exif") as transaction:
-            read = (data / "a.jpg").read_bytes()
+            read, before = disk.read(data / "a.jpg")
             transaction.replace(data / "a.xml", b"new")
             (data / "a.jpg").write_bytes(b"saved by an editor meanwhile")
-            transaction.replace(data / "a.jpg", read[::-1], was=hashlib.sha256(read).hexdigest())
+            transaction.replace(data / "a.jpg", read[::-1], was=Version(before, disk.sha256(read)))
 
     with pytest.raises(SsdprepError, match="changed by another program"):
         late()
     assert (data / "a.jpg").read_bytes() == b"saved by an editor meanwhile"
     assert (data / "a.xml").read_bytes() == b"old a.xml"
+
+
+def test_what_was_only_touched_between_reading_and_replacing_is_replaced(data):
+    with files.transaction(data, "fix-exif") as transaction:
+        read, before = disk.read(data / "a.jpg")
+        os.utime(data / "a.jpg", (0, 0))
+        transaction.replace(data / "a.jpg", read[::-1], was=Version(before, disk.sha256(read)))
+    assert (data / "a.jpg").read_bytes() == read[::-1]
+    files.undo(data)
+    assert (data / "a.jpg").read_bytes() == read
 
 
 @pytest.mark.parametrize("trouble", ["a folder in the way", "no room"])

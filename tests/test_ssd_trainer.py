@@ -186,6 +186,23 @@ def test_slow_variables_move_less():
     assert (1 - slow.numpy()) == pytest.approx(0.25 * (1 - fast.numpy()), rel=1e-3)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_in_one_operation_steps_as_that_of_keras(name):
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(3, 4)).astype(np.float32)
+    kerass = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[name](0.1)
+    ours = OPTIMIZERS[name](0.1, slow=set(), slow_factor=1.0, slow_warmup=1, averaging=0.9)
+    variables = [keras.Variable(start), keras.Variable(start)]
+    for optimizer_, variable in zip((kerass, ours), variables, strict=True):
+        optimizer_.build([variable])
+    for step in range(20):
+        gradient = tf.constant(rng.normal(size=(3, 4)) * 10.0 ** (step % 7 - 3), tf.float32)
+        for optimizer_, variable in zip((kerass, ours), variables, strict=True):
+            optimizer_.apply([gradient], [variable])
+    assert np.abs(variables[0].numpy() - start).max() > 0.5
+    assert variables[1].numpy() == pytest.approx(variables[0].numpy(), abs=1e-5)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_averages_and_spares_biases(name):
     recipe = Recipe(optimizer=name, weight_decay=0.5, rate=0.1, warmup_epochs=0)

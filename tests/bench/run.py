@@ -63,20 +63,22 @@ def bench_fix(count: int, rounds: int, source: Path) -> None:
     """Photos made upright."""
     tagged = inputs.photos(BUILD, count, tagged=True, source=source)
     upright = inputs.photos(BUILD, count, tagged=False, source=source)
-    used = BUILD / "used"
+    used, aside = BUILD / "used", BUILD / "aside"
+    _drop(aside)
     fix = (*SSDPREP, "fix-exif", used, "--quiet")
     contenders = [
-        floor("pillow", used, used, before=lambda: inputs.fresh(tagged, used)),
-        Contender("ssdprep, 1 core", fix, before=lambda: inputs.fresh(tagged, used)),
-        Contender("ssdprep, 2 cores", fix, cores=2, before=lambda: inputs.fresh(tagged, used)),
-        Contender("ssdprep, nothing to do", fix, before=lambda: inputs.fresh(upright, used)),
+        floor("pillow", used, used, before=lambda: inputs.fresh(tagged, used, aside)),
+        Contender("ssdprep, 1 core", fix, before=lambda: inputs.fresh(tagged, used, aside)),
+        Contender("ssdprep, 2 cores", fix, cores=2, before=lambda: inputs.fresh(tagged, used, aside)),
+        Contender("ssdprep, nothing to do", fix, before=lambda: inputs.fresh(upright, used, aside)),
     ]
     if shutil.which("jpegtran"):
-        contenders.append(floor("jpegtran", used, BUILD / "out.jpg", before=lambda: inputs.fresh(tagged, used)))
+        contenders.append(floor("jpegtran", used, BUILD / "out.jpg", before=lambda: inputs.fresh(tagged, used, aside)))
     limits = {"ssdprep, 1 core": "wall 0.7", "ssdprep, 2 cores": "wall 0.45", "ssdprep, nothing to do": "wall 0.03"}
     print(f"\n### {count:,} photos of {inputs.SIZE} made upright\n")
     print(table(race(contenders, rounds), "pillow", limits))
     _drop(used)
+    _drop(aside)
 
 
 def bench_tfrecord(count: int, rounds: int, source: Path) -> None:

@@ -54,6 +54,7 @@ class Change:
         self._entries: dict[Path, Entry] = {}
         self._identities: list[Identity | None] = []
         self._written: list[Path] = []
+        self._kept_in: set[Path] = set()  # folders of originals that are made
         self._failed = False
 
     def replace(self, path: Path, data: bytes, *, was: Version | None = None) -> None:
@@ -122,7 +123,9 @@ class Change:
         journal.begin(run)
 
     def _keep(self, source: Path, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in self._kept_in:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._kept_in.add(path.parent)
         step("keep a file")
         if twin(source, path):
             self._written.append(path)

@@ -103,9 +103,15 @@ def move(source: Path, target: Path, spare: Path) -> None:
 
 def flush(paths: Iterable[Path]) -> None:
     """Wait until the disk has the bytes of these files."""
+    waiting = iter(list(paths))
+
+    def some() -> None:
+        for path in waiting:  # shared: each thread takes the next that none has
+            _flush_one(path)
+
     with ThreadPoolExecutor(_FLUSHES) as pool:
-        for _ in pool.map(_flush_one, paths):
-            pass
+        for done in [pool.submit(some) for _ in range(_FLUSHES)]:
+            done.result()
 
 
 def flush_folders(folders: Iterable[Path]) -> None:

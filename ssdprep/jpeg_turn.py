@@ -81,6 +81,8 @@ def _joined(
     data: bytes, end_of_first: int, picture: bytes, others: list[Companion], turned: list[bytes]
 ) -> tuple[bytes, int]:
     """The file with its pictures replaced and its index brought up to date; and how much lies behind them all."""
+    if not others:
+        return picture + data[end_of_first:], len(data[end_of_first:].rstrip(b"\0"))
     new, cursor = bytearray(picture), end_of_first
     mpf, base = _index(picture)
     entries = {0: (len(picture), 0)}
@@ -90,7 +92,7 @@ def _joined(
         new += one
         cursor = end
     if [len(one) for one in turned] != [end - start for _, start, end in others] or len(picture) != end_of_first:
-        new[base : base + len(mpf)] = metadata.with_pictures(mpf, entries) if others else mpf
+        new[base : base + len(mpf)] = metadata.with_pictures(mpf, entries)
     return bytes(new) + data[cursor:], len(data[cursor:].rstrip(b"\0"))
 
 

@@ -129,6 +129,39 @@ def test_two_workers_train_what_one_process_does_and_the_chief_writes(photos, al
     assert "2/2" not in worker.err
 
 
+CUT = """
+import os
+import keras
+
+ended = keras.callbacks.CallbackList.on_epoch_end
+def cut(self, *words):
+    ended(self, *words)
+    os._exit(9)
+keras.callbacks.CallbackList.on_epoch_end = cut
+"""
+
+
+def test_workers_that_were_cut_go_on_and_end_as_if_they_had_not_been(photos, alone, sample, tmp_path):
+    def run(*how: str) -> list[Ran]:
+        addresses = free_addresses(2)
+        processes = [
+            begun(
+                *how, *options(photos, sample / "start.h5", tmp_path / str(index)), "--strategy", "multiworker",
+                task=("worker", index), cluster={"worker": addresses},
+            )
+            for index in range(2)
+        ]  # fmt: skip
+        return [*map(ended, processes)]
+
+    assert [done.code for done in run("-c", CUT + TRAIN)] == [9, 9]
+    assert len(figures(tmp_path / "0")) == 1
+    chief, other = run("-m", "ssd.train")
+    assert (chief.code, other.code) == (0, 0), chief.err + other.err
+    assert "going on after epoch 1 of 2" in chief.err
+    assert figures(tmp_path / "0") == pytest.approx(figures(alone), rel=1e-4)
+    assert not (tmp_path / "1").exists()
+
+
 SAME = """
 import sys
 from ssdprep.tensorflow import import_tensorflow

@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path
     """Weights, moments, averages and history, bit for bit; which also says that the same seed trains the same."""
     killed_after(2, photos, tmp_path / "undisturbed")
     assert "going on after epoch 1 of 9" in killed_after(2, photos, cut)
-    a, b = (Unfinished.load(folder) for folder in (tmp_path / "undisturbed", cut))
+    a, b = (Unfinished.parse(Unfinished.stored(folder), folder) for folder in (tmp_path / "undisturbed", cut))
     assert len(a.slots) > len(a.weights) > 100
     for one, other in ((a.weights, b.weights), (a.slots, b.slots)):
         assert all(x.tobytes() == y.tobytes() for x, y in zip(one, other, strict=True))

@@ -365,7 +365,7 @@ def test_an_unfinished_run_outlives_a_command_that_cannot_begin(sample, tmp_path
 def test_a_damaged_unfinished_run_is_named(tmp_path, data):
     (tmp_path / STATE).write_bytes(data)
     with pytest.raises(SsdprepError, match="cannot be read") as caught:
-        Unfinished.load(tmp_path)
+        Unfinished.parse(Unfinished.stored(tmp_path), tmp_path)
     assert "--force" in caught.value.remedy
 
 

@@ -14,7 +14,7 @@ import keras
 from ssd.evaluation.measuring import evaluate
 from ssd.pipeline import Example, batch_examples
 from ssd.run import Run
-from ssd.training.distribution import from_chief, is_chief, worker_count
+from ssd.training.distribution import from_chief, is_chief
 from ssd.training.history import Epoch, best_of, write_history
 from ssd.training.messages import sparkline, told
 from ssd.training.stages import ALL, Recipe
@@ -146,8 +146,7 @@ class KeepBest(keras.callbacks.Callback):
         if not is_chief(strategy):
             return
         write_history(self._out / "history.csv", self.history)
-        if worker_count(strategy) == 1:
-            self._state().save(self._out)
+        self._state().save(self._out)
         left = (trained + time.monotonic() - trained_at) * (self._recipe.epochs - line.epoch)
         self._say(told(line, self._recipe.epochs, best_of(self.history) is line, left))
 

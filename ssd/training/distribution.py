@@ -16,6 +16,7 @@ from ssdprep.record import SsdprepError
 
 Strategy = tf.distribute.Strategy
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_PIECE = 2**22  # bytes told at once, each as a float
 LONGEST_WAIT = 1800.0  # seconds for another worker, the chief's evaluation included; TensorFlow's own is for ever
 _GONE = (  # how TensorFlow says, at the next exchange, that it failed because of another worker
     tf.errors.UnavailableError,
@@ -80,15 +81,18 @@ def from_chief(strategy: Strategy, make: Callable[[], bytes]) -> bytes:
     if worker_count(strategy) == 1:
         return make()
     made = np.frombuffer(make() if is_chief(strategy) else b"", np.uint8)
-    size = int(_summed(strategy, np.array([made.size], np.float64))[0])
-    if not size:
+    add = _adder(strategy)
+    size = int(add(np.array([made.size], np.float64))[0])
+    piece = min(size, _PIECE)
+    if not piece:
         return b""  # TensorFlow crashes where it is to add up nothing
-    padded = np.pad(made, (0, size - made.size))
-    return _summed(strategy, padded.astype(np.float32)).astype(np.uint8).tobytes()  # GPUs add floats, not bytes
+    padded = np.pad(made, (0, -(-size // piece) * piece - made.size))
+    told = (add(part.astype(np.float32)).astype(np.uint8) for part in padded.reshape(-1, piece))  # GPUs add floats
+    return b"".join(part.tobytes() for part in told)[:size]
 
 
-def _summed(strategy: Strategy, values: np.ndarray) -> np.ndarray:
-    """Floats (n,) of each worker, added up."""
+def _adder(strategy: Strategy) -> Callable[[np.ndarray], np.ndarray]:
+    """What adds up floats (n,) of all workers."""
 
     @tf.function
     def add(values: tf.Tensor) -> tf.Tensor:
@@ -100,7 +104,7 @@ def _summed(strategy: Strategy, values: np.ndarray) -> np.ndarray:
         return strategy.experimental_local_results(strategy.run(part, (values,)))[0]
 
     local = strategy.num_replicas_in_sync // worker_count(strategy)
-    return add(tf.constant(values)).numpy()
+    return lambda values: add(tf.constant(values)).numpy()
 
 
 def require_same(strategy: Strategy, identity: Callable[[], str]) -> None:
@@ -148,5 +152,5 @@ def lost_workers_named() -> Iterator[None]:
         who = f"{named[1]} {named[2]}" if named else "another worker"
         raise SsdprepError(
             f"{who} has gone, or cannot be reached: training cannot go on without it",
-            "see what it said last; then start all workers again, with --force",
+            "see what it said last; then start all workers again: they go on after the last whole epoch",
         ) from error

@@ -17,7 +17,7 @@ from ssd.pipeline import Example, faults_named, training_batches
 from ssd.run import Run
 from ssd.sampling import steps_per_epoch
 from ssd.training.checkpoints import EpochBar, KeepBest, StopAtNonFinite
-from ssd.training.distribution import distributed, is_chief, worker_count
+from ssd.training.distribution import distributed, from_chief, is_chief
 from ssd.training.history import Epoch
 from ssd.training.learner import Learner
 from ssd.training.messages import HEADER
@@ -53,10 +53,11 @@ def train(
     facts = facts or {}
     identity = identity_of_run(run, training, validation, recipe, seed, facts.get("weights"))
     strategy = run.model.distribute_strategy
-    alone = worker_count(strategy) == 1  # of several workers each may have a disk of its own: they begin anew
-    cut = Unfinished.load(out) if alone else None
+    stored = from_chief(strategy, lambda: Unfinished.stored(out))  # of several workers each may have its own disk
+    cut = Unfinished.parse(stored, out) if stored else None
     if cut:
-        cut.require_same(identity, out)
+        if is_chief(strategy):  # the others were found to see the same, but for where it lies
+            cut.require_same(identity, out)
         _restore(run.model, cut.weights)
         say(f"going on after epoch {len(cut.history)} of {recipe.epochs}")
     if is_chief(strategy):

@@ -7,6 +7,7 @@ written aside and put in place in one act, so that a process may be killed at an
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -42,19 +43,25 @@ class Unfinished:
     weights: tuple[np.ndarray, ...]
     slots: tuple[np.ndarray, ...]
 
-    @classmethod
-    def load(cls, folder: Path) -> Unfinished | None:
-        """What `save` wrote; None where the folder holds no unfinished run, `SsdprepError` where it cannot be read."""
+    @staticmethod
+    def stored(folder: Path) -> bytes:
+        """What `save` wrote; nothing where the folder holds no unfinished run. `SsdprepError` for an empty file."""
         path = folder / STATE
-        if not path.exists():
-            return None
+        data = path.read_bytes() if path.exists() else b""
+        if not data and path.exists():
+            raise SsdprepError(f"{path} cannot be read: it is empty", "train anew with --force")
+        return data
+
+    @classmethod
+    def parse(cls, data: bytes, folder: Path) -> Unfinished:
+        """The run that was `stored` in ``folder``. `SsdprepError` where it is damaged."""
         try:
-            with path.open("rb") as file, np.load(file) as stored:  # NumPy leaves a damaged file open
+            with np.load(io.BytesIO(data)) as stored:
                 told = json.loads(bytes(stored["told"]))
                 history = tuple(Epoch(**line) for line in told["history"])
                 return cls(told["identity"], history, _arrays(stored, "weight"), _arrays(stored, "slot"))
         except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
-            raise SsdprepError(f"{path} cannot be read: {error}", "train anew with --force") from error
+            raise SsdprepError(f"{folder / STATE} cannot be read: {error}", "train anew with --force") from error
 
     def save(self, folder: Path) -> None:
         """Put the state in place of the one before."""

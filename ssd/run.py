@@ -42,7 +42,7 @@ class Run:
 
     @classmethod
     def load(cls, folder: Path) -> Run:
-        """The run that `save` wrote, to detect with: `detect` sees the weights as they are now, whoever trains the model.
+        """The run that `save` wrote, to detect with: who trains its model further does not change what it detects.
 
         `SsdprepError` where the folder holds none.
         """

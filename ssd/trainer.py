@@ -81,8 +81,9 @@ def train_folder(
 
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (of the epoch with the
     best AP on val), history.csv, curves.png and validation.jpg. A run that was cut goes on after its last whole epoch,
-    and ends as if it had not been cut. ``tensorboard``: an event file too, where one process trains. ``strategy``: one of `ssd.training.distribution`; of several workers only the chief says
-    anything and writes. Raises `SsdprepError` where it cannot start.
+    and ends as if it had not been cut. ``tensorboard``: an event file too, where one process trains. ``strategy``: one
+    of `ssd.training.distribution`; of several workers only the chief says anything and writes. Raises `SsdprepError`
+    where it cannot start.
     """
     recipe = recipe or Recipe()
     strategy = strategy or tf.distribute.get_strategy()

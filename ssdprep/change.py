@@ -12,7 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ssdprep import journal
-from ssdprep.disk import Identity, Version, digest, flush, flush_folders, identity, in_plain_words, inherit, sha256, twin
+from ssdprep.disk import (
+    Identity,
+    Version,
+    digest,
+    flush,
+    flush_folders,
+    identity,
+    in_plain_words,
+    inherit,
+    sha256,
+    twin,
+)
 from ssdprep.journal import Entry, Mark, Run, step
 from ssdprep.lock import locked
 from ssdprep.record import SsdprepError

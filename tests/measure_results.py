@@ -25,6 +25,7 @@ IMAGENET = "mobilenet_v2_1.0_224_no_top_from_int8_bncal.h5"
 PRESET = "mobilenet_v2_ssd_300_fine"
 STARTS = {"pretrained": "ImageNet", "random": "random", "report": "document 004's recipe"}
 SEEDS = {"pretrained": (0, 1, 2), "random": (0,), "report": (0,)}
+FOLDS = 5
 
 
 class Set(NamedTuple):
@@ -44,9 +45,7 @@ def sets(out: Path) -> dict[str, Set]:
     """
     raccoon = out / "raccoon"
     if not raccoon.exists():
-        shutil.copytree(REAL / "raccoon", raccoon)
-        raccoon.chmod(0o755)  # the original may be read-only
-        subprocess.run([sys.executable, "-m", "ssdprep", "split", raccoon, "--val", "0", "--test", "0.2"], check=True)
+        shared_out(REAL / "raccoon", raccoon, "--test", "0.2")
     fitted = out / "bccd-anchors.json"
     if not fitted.exists():
         command = [sys.executable, "-m", "ssd.fit_anchors", REAL / "bccd", "--preset", PRESET, "--out", fitted]
@@ -58,6 +57,33 @@ def sets(out: Path) -> dict[str, Set]:
             REAL / "bccd", (str(REAL / "bccd"), "--split", "test"), ("--epochs", "30", "--flip-v"), str(fitted)
         ),
     }
+
+
+def folds(out: Path) -> dict[str, Set]:
+    """raccoon again, whole: each fifth of it the test of what the other four trained. 40 photos alone say little."""
+    whole, found = out / "raccoon-folds", {}
+    if not whole.exists():
+        shared_out(REAL / "raccoon", whole, "--test", "0", "--kfold", str(FOLDS))
+    for k in range(1, FOLDS + 1):
+        folder = out / f"raccoon-fold{k}"
+        if not folder.exists():
+            shutil.copytree(whole, folder)
+            lists = folder / "ImageSets" / "Main"
+            parts = {"train": lists / f"fold{k}_train.txt", "test": lists / f"fold{k}_val.txt"}
+            kept = {f"{part}.txt": path.read_bytes() for part, path in parts.items()}
+            for path in lists.iterdir():
+                path.unlink()
+            for name, stems in kept.items():
+                (lists / name).write_bytes(stems)
+        found[folder.name] = Set(folder, (str(folder), "--split", "test"), ("--epochs", "40"))
+    return found
+
+
+def shared_out(data: Path, copy: Path, *how: str) -> None:
+    """A copy of a set, with lists of its parts."""
+    shutil.copytree(data, copy)
+    copy.chmod(0o755)  # the original may be read-only
+    subprocess.run([sys.executable, "-m", "ssdprep", "split", copy, "--val", "0", *how], check=True)
 
 
 def train(data: Set, start: str, seed: int, run: Path) -> None:
@@ -111,11 +137,9 @@ def called(command: Sequence[str | Path], log: Path) -> str:
     return log.read_text()
 
 
-def row(out: Path, name: str, start: str) -> str | None:
-    """A line of the table: medians, and how far the seeds lie apart."""
-    runs = [
-        each for seed in SEEDS[start] if (each := out / f"{name}-{start}-{seed}").with_suffix(".test.json").exists()
-    ]
+def row(title: str, start: str, runs: Sequence[Path]) -> str | None:
+    """A line of the table: medians, and how far the runs lie apart."""
+    runs = [run for run in runs if run.with_suffix(".test.json").exists()]
     if not runs:
         return None
     tests = [json.loads(run.with_suffix(".test.json").read_text()) for run in runs]
@@ -123,7 +147,7 @@ def row(out: Path, name: str, start: str) -> str | None:
     last = [(run / "history.csv").read_text().splitlines()[-1].split(",") for run in runs]
     photos = facts[0]["photos"]
     cells = (
-        name, STARTS[start], f"{photos['train']} / {photos['val']} / {tests[0]['images']}",
+        title, STARTS[start], f"{photos['train']} / {photos['val']} / {tests[0]['images']}",
         f"{last[0][0]}, {median(float(line[-1]) for line in last) / 60:.0f}",
         spread([each["AP50"] for each in tests]), spread([each["AP"] for each in tests]), str(len(runs)),
     )  # fmt: skip
@@ -178,18 +202,24 @@ def main() -> None:
         train_report(Path(args.report[0]), Path(args.report[1]), int(args.report[2]))
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    known = sets(args.out)
-    for name, data in known.items():
-        for start, seeds in SEEDS.items():
-            for seed in seeds:
-                run = args.out / f"{name}-{start}-{seed}"
-                wanted = not args.only or any(run.name.startswith(each) for each in args.only)
-                if wanted and not run.with_suffix(".test.json").exists():
-                    train(data, start, seed, run)
-                    measured(data, run)
-    print("\n| data | start | photos (train / val / test) | epochs, minutes | test AP50 | test AP | seeds |")
+    known, parts = sets(args.out), folds(args.out)
+    jobs = [(name, data, start, seed) for name, data in known.items() for start in STARTS for seed in SEEDS[start]]
+    jobs += [(name, data, "pretrained", 0) for name, data in parts.items()]
+    for name, data, start, seed in jobs:
+        run = args.out / f"{name}-{start}-{seed}"
+        wanted = not args.only or any(run.name.startswith(each) for each in args.only)
+        if wanted and not run.with_suffix(".test.json").exists():
+            train(data, start, seed, run)
+            measured(data, run)
+    print("\n| data | start | photos (train / val / test) | epochs, minutes | test AP50 | test AP | runs |")
     print(f"{'|---' * 7}|")
-    print(*filter(None, (row(args.out, name, start) for name in known for start in STARTS)), sep="\n")
+    rows = [
+        row(name, start, [args.out / f"{name}-{start}-{seed}" for seed in SEEDS[start]])
+        for name in known
+        for start in STARTS
+    ]
+    rows.append(row("raccoon, each fifth", "pretrained", [args.out / f"{name}-pretrained-0" for name in parts]))
+    print(*filter(None, rows), sep="\n")
     curves(args.out, list(known))
 
 

@@ -11,14 +11,16 @@ import numpy as np
 
 def resampled(rows, count):
     """Rows of a picture, (n, m, 3) to (count, m, 3), by training's filter: a triangle, wider where it shrinks."""
-    away = (np.arange(len(rows)) + 0.5) * count / len(rows) - np.arange(count)[:, None] - 0.5
-    weights = np.maximum(0, 1 - np.abs(away) / max(1, count / len(rows))).astype(np.float32)
-    return np.tensordot(weights / weights.sum(1, keepdims=True), rows, 1)
+    reach, centre = max(1, len(rows) / count), (np.arange(count)[:, None] + 0.5) * len(rows) / count - 0.5
+    near = np.floor(centre - reach).astype(int) + np.arange(1, int(2 * reach) + 2)
+    weights = (np.maximum(0, 1 - np.abs(near - centre) / reach) * (near >= 0) * (near < len(rows))).astype(np.float32)
+    mixed = sum(w * rows[i.clip(0, len(rows) - 1)] for w, i in zip(weights.T[..., None, None], near.T, strict=True))
+    return mixed / weights.sum(1)[:, None, None]
 
 
 def detect(network, bgr, about, limits):
     """What is on an upright picture: name, score, box (xmin, ymin, xmax, ymax) in its pixels, best first."""
-    picture = resampled(resampled(bgr[..., ::-1], about["height"]).swapaxes(0, 1), about["width"]).swapaxes(0, 1)
+    picture = resampled(resampled(bgr, about["height"]).swapaxes(0, 1).copy(), about["width"]).swapaxes(0, 1)[..., ::-1]
     network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))
     scores, boxes = (output[0] for output in network.forward(["scores", "boxes"]))
     best = np.sort(scores[:, 1:], axis=0)[-1 - about["candidates_per_class"] :]  # and one more, of each label
@@ -38,8 +40,7 @@ def detect(network, bgr, about, limits):
 def pictures(path, suffixes=(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")):
     """(name, file, drawing, rate, upright BGR or None); OpenCV itself turns photos and videos as their tags say."""
     photos = [each for each in sorted(path.rglob("*")) or [path] if each.suffix.lower() in suffixes]
-    for each in photos:
-        yield str(each), each, each.relative_to(path.parent if each == path else path), 0, cv2.imread(str(each))
+    yield from ((str(p), p, p.relative_to(path.parent if p == path else path), 0, cv2.imread(str(p))) for p in photos)
     film, number = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path)), 0
     while film and ((frame := film.read()[1]) is not None or not number):
         yield f"{path}#{number}", path, path.with_suffix(".mp4").name, film.get(cv2.CAP_PROP_FPS) or 25, frame
@@ -69,9 +70,8 @@ for image, path, place, rate, bgr in (each for source in args.source for each in
             cv2.putText(bgr, text.format(**each), (x0, max(y0 - 5 * px, 14 * px)), 0, px / 2, ink, thick, cv2.LINE_AA)
         cv2.rectangle(bgr, (x0, y0), (x1, y1), ink, 2 * px)
     if bgr is not None and not (rate and path in films):
-        target = out / place
-        while target.exists():  # of another folder
-            target = target.with_stem(f"{target.stem}_")
+        wanted = out / place  # where a photo of another folder is there, with as many _ as it takes
+        target = next(p for n in range(10_000) if not (p := wanted.with_stem(wanted.stem + n * "_")).exists())
         target.parent.mkdir(parents=True, exist_ok=True)
         films[path] = rate and cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, bgr.shape[1::-1])
     failed |= bgr is None or bool(films[path].write(bgr) if rate else not cv2.imwrite(str(target), bgr))

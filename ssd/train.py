@@ -29,6 +29,14 @@ class BoxLoss(StrEnum):
     GIOU = "giou"
 
 
+class Precision(StrEnum):
+    """The keys of `ssd.training.learner.PRECISIONS`."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
 class Strategy(StrEnum):
     """The keys of `ssd.training.distribution.STRATEGIES`."""
 
@@ -98,6 +106,10 @@ def train(
             help="mirrored: all GPUs of this machine; multiworker: those of all machines that TF_CONFIG names."
         ),
     ] = Strategy.NONE,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="What layers compute in; the narrow ones are for GPUs."),
+    ] = Precision.FLOAT32,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too: figures, labels and detections by epoch.")
     ] = False,
@@ -131,7 +143,7 @@ def train(
 
     recipe = Recipe(
         epochs=epochs, batch=batch, rate=rate, optimizer=optimizer.value, weight_decay=weight_decay, patience=patience,
-        balance=balance, box_loss=box_loss.value,
+        balance=balance, box_loss=box_loss.value, precision=precision.value,
     )  # fmt: skip
     if flip_v:
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))

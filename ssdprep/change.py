@@ -65,7 +65,6 @@ class Change:
         self._entries: dict[Path, Entry] = {}
         self._identities: list[Identity | None] = []
         self._written: list[Path] = []
-        self._kept_in: set[Path] = set()  # folders of originals that are made
         self._failed = False
 
     def replace(self, path: Path, data: bytes, *, was: Version | None = None) -> None:
@@ -134,9 +133,7 @@ class Change:
         journal.begin(run)
 
     def _keep(self, source: Path, path: Path) -> None:
-        if path.parent not in self._kept_in:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._kept_in.add(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         step("keep a file")
         if twin(source, path):
             self._written.append(path)
@@ -152,7 +149,7 @@ class Change:
             flush(self._written)
             flush_folders(_folders(run))
             for target, before in zip(self._entries, self._identities, strict=True):
-                if identity(target) != before:
+                if _content(identity(target)) != _content(before):  # the link that keeps it is a change, too
                     raise _changed_meanwhile(target)
             run = journal.mark(run, Mark.COMMITTED)
             forward(run)
@@ -174,8 +171,12 @@ class Change:
             settle(journal.mark(run, Mark.BACKWARD) if run.mark is Mark.COMMITTED else run)
 
 
+def _content(identity: Identity | None) -> tuple[int, ...] | None:
+    return identity and identity[:3]
+
+
 def _known(target: Path, now: Identity | None, was: Version | None) -> str | None:
-    """SHA-256 of what a file holds; None where there is none. Read again only if it is not just as it was read."""
+    """SHA-256 of what a file holds; None where there is none. It is read again if anything about it has changed."""
     if was and was.identity == now:
         return was.sha256
     found = digest(target) if now else None

@@ -21,7 +21,14 @@ from ssdprep.record import SsdprepError
 _FLUSHES = 8  # at once: a file system merges what it is asked together
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-Identity = tuple[int, int, int]  # inode, bytes, time of the last change
+
+class Identity(NamedTuple):
+    """What tells whether a file is still the same."""
+
+    inode: int
+    size: int  # bytes
+    modified: int  # nanoseconds; what its bytes were written at, or what a program says that they were
+    changed: int  # anything about it, also how many names it has; no program can say so
 
 
 class Version(NamedTuple):
@@ -43,14 +50,14 @@ def identity(path: Path) -> Identity | None:
 
 
 def read(path: Path) -> tuple[bytes, Identity]:
-    """A file's bytes, and what tells whether it still holds them."""
+    """A file's bytes, and what tells whether it may hold others by now."""
     with path.open("rb") as file:
         before = _identity(os.fstat(file.fileno()))
         return file.read(), before
 
 
 def _identity(found: os.stat_result) -> Identity:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return Identity(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def digest(path: Path) -> str:
@@ -103,14 +110,15 @@ def move(source: Path, target: Path, spare: Path) -> None:
 
 def flush(paths: Iterable[Path]) -> None:
     """Wait until the disk has the bytes of these files."""
-    waiting = iter(list(paths))
+    paths = list(paths)
+    waiting = iter(paths)
 
     def some() -> None:
         for path in waiting:  # shared: each thread takes the next that none has
             _flush_one(path)
 
     with ThreadPoolExecutor(_FLUSHES) as pool:
-        for done in [pool.submit(some) for _ in range(_FLUSHES)]:
+        for done in [pool.submit(some) for _ in paths[:_FLUSHES]]:
             done.result()
 
 

@@ -477,6 +477,21 @@ def test_what_was_changed_between_reading_and_replacing_is_kept(data):
     assert (data / "a.xml").read_bytes() == b"old a.xml"
 
 
+def test_what_was_changed_under_an_old_time_is_kept(data):
+    """As programs do that keep a photo's times; its size is the same by chance."""
+
+    def late() -> None:
+        with files.transaction(data, "fix-exif") as transaction:
+            read, before = disk.read(data / "a.jpg")
+            (data / "a.jpg").write_bytes(read.swapcase())
+            os.utime(data / "a.jpg", ns=(0, before.modified))
+            transaction.replace(data / "a.jpg", b"new", was=Version(before, disk.sha256(read)))
+
+    with pytest.raises(SsdprepError, match="changed by another program"):
+        late()
+    assert (data / "a.jpg").read_bytes() == b"OLD A.JPG"
+
+
 def test_what_was_only_touched_between_reading_and_replacing_is_replaced(data):
     with files.transaction(data, "fix-exif") as transaction:
         read, before = disk.read(data / "a.jpg")

@@ -139,23 +139,27 @@ def cut(self, *words):
     os._exit(9)
 keras.callbacks.CallbackList.on_epoch_end = cut
 """
+IN_PIECES = """
+from ssd.training import distribution
+distribution._PIECE = 2**18
+"""
 
 
 def test_workers_that_were_cut_go_on_and_end_as_if_they_had_not_been(photos, alone, sample, tmp_path):
-    def run(*how: str) -> list[Ran]:
+    def run(chief: str, other: str) -> list[Ran]:
         addresses = free_addresses(2)
         processes = [
             begun(
-                *how, *options(photos, sample / "start.h5", tmp_path / str(index)), "--strategy", "multiworker",
-                task=("worker", index), cluster={"worker": addresses},
+                "-c", program + TRAIN, *options(photos, sample / "start.h5", tmp_path / str(index)),
+                "--strategy", "multiworker", task=("worker", index), cluster={"worker": addresses},
             )
-            for index in range(2)
+            for index, program in enumerate((chief, other))
         ]  # fmt: skip
         return [*map(ended, processes)]
 
-    assert [done.code for done in run("-c", CUT + TRAIN)] == [9, 9]
+    assert [done.code for done in run(CUT, "")] == [9, 2]
     assert len(figures(tmp_path / "0")) == 1
-    chief, other = run("-m", "ssd.train")
+    chief, other = run(IN_PIECES, IN_PIECES)
     assert (chief.code, other.code) == (0, 0), chief.err + other.err
     assert "going on after epoch 1 of 2" in chief.err
     assert figures(tmp_path / "0") == pytest.approx(figures(alone), rel=1e-4)

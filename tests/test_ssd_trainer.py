@@ -23,7 +23,7 @@ from ssd.run import Run
 from ssd.trainer import train, train_folder
 from ssd.training.checkpoints import KeepBest
 from ssd.training.history import Epoch, best_of
-from ssd.training.learner import OPTIMIZERS, AveragedAdam, WarmCosine
+from ssd.training.learner import OPTIMIZERS, AveragedAdam, Scaled, WarmCosine, computing_in
 from ssd.training.stages import Recipe, freeze, optimizer
 from ssd.training.unfinished import STATE, Unfinished
 from ssdprep.images import encode_jpeg
@@ -289,6 +289,64 @@ def test_a_run_survives_and_says_what_it_is(squares, tmp_path):
         assert ((rows[:, 2:] >= 0) & (rows[:, 2:] <= 64)).all()
         assert (np.diff(rows[:, 1]) <= 0).all()
         assert e.size == (64, 64)
+
+
+def test_a_finished_run_detects_as_its_model_does(squares, tmp_path):
+    """BatchNorm, which is folded then, included; and a model that learns on is seen as it is."""
+    run, rng = Run.new(TINY, LabelMap(("red", "yellow"))), np.random.default_rng(0)
+    for variable in run.model.variables:
+        variable.assign(variable + rng.uniform(0.0, 0.1, variable.shape))
+    run.save(tmp_path / "run")
+    loaded = Run.load(tmp_path / "run")
+    every_box = {"nms_iou": 1.0, "vote": False, "top_k": 10_000}  # for which is suppressed hangs on the last digit
+    before = [*run.detect(squares, **every_box)]
+    assert sum(map(len, before)) > 20
+    for rows, same in zip(before, loaded.detect(squares, **every_box), strict=True):
+        apart = np.abs(rows[:, None] - same).max(axis=-1)  # near-equal scores may change places
+        assert len(rows) == len(same)
+        assert apart.min(axis=0).max() < 1e-3
+        assert apart.min(axis=1).max() < 1e-3
+    for either in (run, loaded):
+        either.model.trainable_variables[0].assign(either.model.trainable_variables[0] * 0.0)
+    assert not np.array_equal(before[0], next(run.detect(squares, **every_box)))
+    assert np.array_equal(next(loaded.detect(squares)), next(Run.load(tmp_path / "run").detect(squares)))
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_layers_learn_in_another_precision_and_all_else_stays_as_it_was(squares, tmp_path, precision):
+    losses = {}
+    for kind in ("float32", precision):
+        keras.utils.set_random_seed(0)
+        run = Run.new(TINY, LabelMap(("red", "yellow")))
+        with computing_in(kind, run.model):
+            assert run.model(np.zeros((1, *TINY.image_size, 3)))["logits"].dtype == kind
+        history = train(run, squares, squares, Recipe(epochs=2, batch=3, precision=kind), tmp_path / kind, seed=0)
+        losses[kind] = [line.loss for line in history]
+    assert losses[precision] == pytest.approx(losses["float32"], rel=2e-2)
+    assert losses[precision] != losses["float32"]
+    kept = Run.load(tmp_path / precision).model
+    assert {layer.dtype_policy.name for layer in kept.layers} == {"float32"}
+    assert {variable.dtype for variable in kept.variables} == {"float32"}
+
+
+def test_steps_beyond_float16_are_passed_over(squares, tmp_path, monkeypatch):
+    made = []
+
+    def far_too_large(inner):
+        made.append(Scaled(inner, initial_scale=2.0**30))
+        return made[-1]
+
+    monkeypatch.setattr("ssd.training.stages.Scaled", far_too_large)
+    run = Run.new(TINY, LabelMap(("red", "yellow")))
+    before = [v.numpy() for v in run.model.trainable_variables]
+    recipe = Recipe(epochs=3, batch=1, precision="float16", rate=1e-4)
+    history = train(run, squares, squares, recipe, tmp_path / "run", seed=0)
+    assert all(math.isfinite(line.loss) for line in history)
+    (optimizer_,) = made
+    assert float(optimizer_.dynamic_scale.numpy()) < 2.0**30, "scaled less after a step that was beyond"
+    steps = 3 * 6
+    assert 0 < int(optimizer_.inner_optimizer.iterations.numpy()) < steps
+    assert any((v.numpy() != b).any() for v, b in zip(run.model.trainable_variables, before, strict=True))
 
 
 class Spoil(keras.callbacks.Callback):

@@ -152,5 +152,5 @@ def lost_workers_named() -> Iterator[None]:
         who = f"{named[1]} {named[2]}" if named else "another worker"
         raise SsdprepError(
             f"{who} has gone, or cannot be reached: training cannot go on without it",
-            "see what it said last; then start all workers again: they go on after the last whole epoch",
+            "see what it said last; then start all again: they go on after the last whole epoch, if there is one",
         ) from error

@@ -17,7 +17,8 @@ from ssd.replicas import replica_count, total
 class Learner(keras.Model):
     """A detector with the SSD loss, for ``compile`` and ``fit``; the detector itself stays a plain model.
 
-    box_loss, variances (of the detector's offsets): as `ssd.loss.multibox_loss` takes them.
+    box_loss, variances (of the detector's offsets): as `ssd.loss.multibox_loss` takes them. precision: what layers
+    compute in while they learn, a key of `PRECISIONS`; weights, loss and all else stay float32.
 
     Make it outside of a strategy's scope, compile it inside, and `fit` trains all replicas that the detector has. Keras
     is not told of them: under MultiWorkerMirroredStrategy its `fit` averages the first batch, and later the losses,
@@ -29,9 +30,10 @@ class Learner(keras.Model):
         detector: keras.Model,
         box_loss: BoxLoss = "smooth_l1",
         variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+        precision: str = "float32",
     ) -> None:
         super().__init__()
-        self.detector = detector
+        self.detector, self.precision = detector, precision
         self.box_loss_kind, self.variances = box_loss, tuple(variances)
         with detector.distribute_strategy.scope():
             self.class_loss = keras.metrics.Mean("class_loss")
@@ -58,11 +60,18 @@ class Learner(keras.Model):
         """As Keras has it, but gradients of all replicas are summed before they are clipped."""
         images, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            loss = self.compute_loss(y=targets, y_pred=self(images, training=True))
+            with computing_in(self.precision, self.detector):
+                predicted = self(images, training=True)
+            loss = self.compute_loss(y=targets, y_pred=predicted)
             scaled = self.optimizer.scale_loss(loss)
         self._loss_tracker.update_state(total(loss))
         gradients = total(tape.gradient(scaled, self.trainable_variables))
-        self.gradient_norm.update_state(tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0))
+        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
+        if isinstance(self.optimizer, Scaled):  # passes over a step that was scaled beyond float16, and scales less
+            finite = tf.math.is_finite(norm)
+            self.gradient_norm.update_state(tf.where(finite, norm, 0.0), sample_weight=tf.cast(finite, norm.dtype))
+        else:
+            self.gradient_norm.update_state(norm)
         self.optimizer.apply(gradients, self.trainable_variables)
         return self.get_metrics_result()
 
@@ -79,6 +88,34 @@ class Learner(keras.Model):
 
         self.train_function = step
         return step
+
+
+@contextmanager
+def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
+    """Within the block the layers of a model compute in another precision, a key of `PRECISIONS`; weights are float32.
+
+    Only what is traced within it does so: the model that is evaluated, saved and exported stays what it was.
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    before = [layer.dtype_policy for layer in layers]
+    for layer in layers:
+        layer.dtype_policy = keras.dtype_policies.get(PRECISIONS[precision])
+    try:
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy
+
+
+PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}  # Keras' names for them
+
+
+class Scaled(keras.optimizers.LossScaleOptimizer):
+    """An optimizer for float16: the loss is scaled so that small gradients do not vanish, and they are scaled back."""
+
+    def averaged(self) -> Any:
+        """As that of the optimizer within, an `Averaged` one."""
+        return self.inner_optimizer.averaged()
 
 
 class Averaged:
@@ -107,7 +144,7 @@ class Averaged:
             average.assign(variable)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """One step of all variables. What they have in common is worked out once: it would be a third of the graph."""
+        """One step of all variables. What they have in common is worked out once, which keeps the graph small."""
         self._steps = tf.cast(self.iterations.value + 1, tf.float32)
         self._slow_share = self._slow_factor * tf.minimum(1.0, self._steps / self._slow_warmup)
         # A young average follows faster, so that it does not remember the start.
@@ -141,13 +178,18 @@ class Averaged:
 
 
 class _AdamInOne:
-    """Adam's step by TensorFlow's one operation for it: Keras makes a dozen, for 200 variables seconds of tracing."""
+    """Adam's step by TensorFlow's one operation for it: of the dozen that Keras makes, tracing takes twice as long.
+
+    Behind `Averaged`, which counts the steps; float32, without AMSGrad.
+    """
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step of all variables."""
         self._powers = tf.pow(self.beta_1, self._steps), tf.pow(self.beta_2, self._steps)
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One variable's step (Kingma and Ba 2015, algorithm 1)."""
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ssd.pipeline import Example, faults_named, training_batches
 from ssd.run import Run
 from ssd.sampling import steps_per_epoch
 from ssd.training.checkpoints import EpochBar, KeepBest, StopAtNonFinite
-from ssd.training.distribution import distributed, from_chief, is_chief
+from ssd.training.distribution import Strategy, distributed, from_chief, is_chief
 from ssd.training.history import Epoch
 from ssd.training.learner import Learner
 from ssd.training.messages import HEADER
@@ -49,15 +50,13 @@ def train(
     holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when the loss stops being a
     number, or the unfinished run is of another kind.
     """
+    run = replace(run, finished=False)  # what was loaded, too, is seen as it is after each epoch
     pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
     facts = facts or {}
     identity = identity_of_run(run, training, validation, recipe, seed, facts.get("weights"))
     strategy = run.model.distribute_strategy
-    stored = from_chief(strategy, lambda: Unfinished.stored(out))  # of several workers each may have its own disk
-    cut = Unfinished.parse(stored, out) if stored else None
+    cut = _cut(strategy, out, identity)
     if cut:
-        if is_chief(strategy):  # the others were found to see the same, but for where it lies
-            cut.require_same(identity, out)
         _restore(run.model, cut.weights)
         say(f"going on after epoch {len(cut.history)} of {recipe.epochs}")
     if is_chief(strategy):
@@ -76,7 +75,7 @@ def train(
         if done >= stage.end or keep.has_waited:
             continue
         freeze(run.model, stage.name, pretrained, recipe)
-        learner = Learner(run.model, recipe.box_loss, run.config.variances)
+        learner = Learner(run.model, recipe.box_loss, run.config.variances, recipe.precision)
         with strategy.scope():
             learner.compile(optimizer=optimizer(run.model, recipe, steps, stage.begin, pretrained), jit_compile=False)
             learner.optimizer.build(learner.trainable_variables)  # else in the first step, which is traced twice
@@ -89,6 +88,18 @@ def train(
         sheet(Run.load(out), validation, out / "validation.jpg")
         (out / STATE).unlink(missing_ok=True)
     return keep.history
+
+
+def _cut(strategy: Strategy, out: Path, identity: dict[str, Any]) -> Unfinished | None:
+    """The unfinished run in ``out`` as the chief has it: of several workers each may have a disk of its own.
+
+    Only the chief compares it: start weights may have another path where another worker keeps them.
+    """
+    stored = from_chief(strategy, lambda: Unfinished.stored(out))
+    cut = Unfinished.parse(stored, out) if stored else None
+    if cut and is_chief(strategy):
+        cut.require_same(identity, out)
+    return cut
 
 
 def _fit(

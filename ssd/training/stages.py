@@ -10,7 +10,7 @@ import keras
 
 from ssd.augmentation import Augmentation
 from ssd.loss import BoxLoss
-from ssd.training.learner import OPTIMIZERS, Averaged, WarmCosine
+from ssd.training.learner import OPTIMIZERS, Averaged, Scaled, WarmCosine
 
 HEADS, ALL = "heads", "all"  # what learns: everything that is new, or pretrained layers as well
 
@@ -30,6 +30,7 @@ class Recipe:
     averaging: float = 0.995  # of the weights' moving average, which is what is evaluated and kept
     first_free_block: int = 3  # pretrained blocks before it stay frozen
     box_loss: BoxLoss = "smooth_l1"  # what a box is wrong by: `ssd.loss.multibox_loss`
+    precision: str = "float32"  # of what layers compute: a key of `ssd.training.learner.PRECISIONS`
     optimizer: str = "adam"  # a key of `ssd.training.learner.OPTIMIZERS`
     weight_decay: float | None = None  # a step, times the rate; None: as the optimizer has it (adamw 0.004, others 0)
     patience: int | None = None  # epochs without a better AP on val after which training ends; None: it never does
@@ -74,7 +75,9 @@ def freeze(model: keras.Model, stage: str, pretrained: Sequence[str], recipe: Re
             layer.momentum = min(layer.momentum, 0.98)
 
 
-def optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]) -> Averaged:
+def optimizer(
+    model: keras.Model, recipe: Recipe, steps: int, begun: int, pretrained: Sequence[str]
+) -> Averaged | Scaled:
     """The optimizer of a stage that begins after ``begun`` epochs of ``steps`` steps each.
 
     Biases, BatchNorm and the lengths of normalised maps do not decay.
@@ -93,4 +96,4 @@ def optimizer(model: keras.Model, recipe: Recipe, steps: int, begun: int, pretra
         **({} if recipe.weight_decay is None else {"weight_decay": recipe.weight_decay}),
     )
     made.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", "scale"])
-    return made
+    return Scaled(made) if recipe.precision == "float16" else made

@@ -45,11 +45,16 @@ class Unfinished:
 
     @staticmethod
     def stored(folder: Path) -> bytes:
-        """What `save` wrote; nothing where the folder holds no unfinished run. `SsdprepError` for an empty file."""
+        """What `save` wrote; nothing where there is no unfinished run. `SsdprepError` for an unreadable file."""
         path = folder / STATE
-        data = path.read_bytes() if path.exists() else b""
-        if not data and path.exists():
-            raise SsdprepError(f"{path} cannot be read: it is empty", "train anew with --force")
+        if not path.exists():
+            return b""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise _damaged(folder, error) from error
+        if not data:
+            raise _damaged(folder, "it is empty")
         return data
 
     @classmethod
@@ -60,8 +65,8 @@ class Unfinished:
                 told = json.loads(bytes(stored["told"]))
                 history = tuple(Epoch(**line) for line in told["history"])
                 return cls(told["identity"], history, _arrays(stored, "weight"), _arrays(stored, "slot"))
-        except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
-            raise SsdprepError(f"{folder / STATE} cannot be read: {error}", "train anew with --force") from error
+        except (EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
+            raise _damaged(folder, error) from error
 
     def save(self, folder: Path) -> None:
         """Put the state in place of the one before."""
@@ -84,6 +89,10 @@ class Unfinished:
                 + "; ".join(_difference(key, before.get(key), now.get(key)) for key in changed),
                 "the command that began it, to go on; --force, to begin anew; or another --out",
             )
+
+
+def _damaged(folder: Path, what: object) -> SsdprepError:
+    return SsdprepError(f"{folder / STATE} cannot be read: {what}", "train anew with --force")
 
 
 def identity_of_run(

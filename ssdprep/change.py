@@ -111,10 +111,13 @@ class Change:
             old = _known(target, before, was)
             entry = Entry(len(self._entries), target.relative_to(root).as_posix(), old, new)
             self._entries[target] = entry
-            self._identities.append(before)
             journal.add(self._run, entry)
             if old:
                 self._keep(target, self._run.backup(entry))
+            kept = identity(target)  # the link that keeps it has changed when it was changed
+            if _content(kept) != _content(before):
+                raise _changed_meanwhile(target)
+            self._identities.append(kept)
             waiting = self._run.waiting(entry)
             waiting.unlink(missing_ok=True)  # a power cut may have left one of that name
             fill(waiting, target)
@@ -148,9 +151,8 @@ class Change:
             step("wait for the files")
             flush(self._written)
             flush_folders(_folders(run))
-            for target, before in zip(self._entries, self._identities, strict=True):
-                if _content(identity(target)) != _content(before):  # the link that keeps it is a change, too
-                    raise _changed_meanwhile(target)
+            for entry, before in zip(run.entries, self._identities, strict=True):
+                _require_unchanged(run.target(entry), before, entry.old)
             run = journal.mark(run, Mark.COMMITTED)
             forward(run)
         try:
@@ -169,6 +171,13 @@ class Change:
                 return
             run = journal.read(root, name)
             settle(journal.mark(run, Mark.BACKWARD) if run.mark is Mark.COMMITTED else run)
+
+
+def _require_unchanged(target: Path, before: Identity | None, old: str | None) -> None:
+    """Another link to it is no change; other bytes under an old time are one."""
+    now = identity(target)
+    if _content(now) != _content(before) or (now != before and digest(target) != old):
+        raise _changed_meanwhile(target)
 
 
 def _content(identity: Identity | None) -> tuple[int, ...] | None:

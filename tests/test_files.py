@@ -492,6 +492,30 @@ def test_what_was_changed_under_an_old_time_is_kept(data):
     assert (data / "a.jpg").read_bytes() == b"OLD A.JPG"
 
 
+def test_what_is_changed_under_an_old_time_before_the_commit_is_kept(data):
+    def late() -> None:
+        with files.transaction(data, "fix-exif") as transaction:
+            transaction.replace(data / "a.jpg", b"new")
+            time_ = (data / "a.jpg").stat().st_mtime_ns
+            with (data / "a.jpg").open("r+b") as file:
+                file.write(b"OLD")
+            os.utime(data / "a.jpg", ns=(0, time_))
+
+    with pytest.raises(SsdprepError, match="changed by another program"):
+        late()
+    assert (data / "a.jpg").read_bytes() == b"OLD a.jpg"
+
+
+def test_two_names_of_one_file_are_replaced_both(data):
+    os.link(data / "a.jpg", data / "c.jpg")
+    with files.transaction(data, "fix-exif") as transaction:
+        for name in ("a.jpg", "c.jpg"):
+            transaction.replace(data / name, b"new")
+    assert (data / "c.jpg").read_bytes() == b"new"
+    files.undo(data)
+    assert (data / "a.jpg").read_bytes() == (data / "c.jpg").read_bytes() == b"old a.jpg"
+
+
 def test_what_was_only_touched_between_reading_and_replacing_is_replaced(data):
     with files.transaction(data, "fix-exif") as transaction:
         read, before = disk.read(data / "a.jpg")

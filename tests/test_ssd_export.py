@@ -240,7 +240,7 @@ def test_a_shifted_box_and_a_swapped_class_are_seen():
 )
 def test_detections_that_are_lost_at_no_cost_of_ap_are_told(same, more, labelled, faulty, doubtful):
     """A file of 8-bit integers that has 1 of 3 detections, and whose AP50 holds."""
-    from ssd.exports.check import INT8, Agreement
+    from ssd.exports.check import HALF, INT8, Agreement
 
     figures = [0.5, 0.5, 0.3, 0.3] if labelled else [math.nan] * 4
     agreement = Agreement("LiteRT", 4, 0.1, 0.1, 3, same, more, *figures, 1.0)
@@ -250,6 +250,8 @@ def test_detections_that_are_lost_at_no_cost_of_ap_are_told(same, more, labelled
     if doubt:
         assert f"3 detections, {same} of them and {more} others" in doubt.message
         assert "tflite-fp16" in doubt.remedy
+    halved = Agreement("LiteRT", 4, 0.05, 0.02, 30, 30, 0, *figures, 1.0)
+    assert halved.faults(HALF) == [], "an anchor that nobody sees may move"
 
 
 def test_a_file_that_suppresses_is_judged_by_its_detections():

@@ -153,7 +153,7 @@ def test_the_script_reads_films_and_says_what_it_cannot_read(files, photos, tmp_
         files / "detect_opencv.py", files / "run.onnx", "film.avi", "broken.jpg", "none.mp4",
         cwd=tmp_path, code=1,
     )  # fmt: skip
-    assert [each["image"] for each in told] == [*(f"film.avi#{i}" for i in range(3)), "broken.jpg", "none.mp4#0"]
+    assert [each["image"] for each in told] == [*(f"film.avi#{i}" for i in range(3)), "broken.jpg", "none.mp4"]
     assert ["error" in each for each in told] == [False, False, False, True, True]
     assert [path.name for path in (tmp_path / "found").iterdir()] == ["film.mp4"]
     drawn = cv2.VideoCapture(str(tmp_path / "found" / "film.mp4"))
@@ -196,10 +196,15 @@ def test_real_photos_of_every_orientation_are_seen_alike(files, real_data, tmp_p
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("gone.onnx", "a.jpg"), "gone.onnx is not there"), (("a.jpg", "a.jpg"), "python -m ssd.export RUN")],
+    [
+        (("gone.onnx", "a.jpg"), "gone.onnx is not there"),
+        (("a.jpg", "a.jpg"), "python -m ssd.export RUN"),
+        (("run.tflite", "a.jpg"), "run.tflite is not there, or not for this script"),
+    ],
 )
 def test_a_script_says_what_it_needs(files, tmp_path, words, said):
     (tmp_path / "a.jpg").write_bytes(b"no model")
+    (tmp_path / "run.tflite").write_bytes(b'{"ssdprep": {}, "outputs": {"scores": ""}}')
     script = files / "detect_opencv.py"
     done = subprocess.run([sys.executable, "-I", script, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2

@@ -427,6 +427,15 @@ def test_a_damaged_unfinished_run_is_named(tmp_path, data):
     assert "--force" in caught.value.remedy
 
 
+def test_an_unfinished_run_of_before_an_option_was_there_goes_on_without_it(tmp_path):
+    old = json.loads(json.dumps({"recipe": Recipe().to_dict(), "seed": 0}))
+    del old["recipe"]["precision"]
+    unfinished = Unfinished(old, (), (), ())
+    unfinished.require_same({"recipe": Recipe().to_dict(), "seed": 0}, tmp_path)
+    with pytest.raises(SsdprepError, match="recipe precision was float32, is float16"):
+        unfinished.require_same({"recipe": Recipe(precision="float16").to_dict(), "seed": 0}, tmp_path)
+
+
 def test_a_broken_run_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"config": {}}))
     (tmp_path / "model.keras").write_bytes(b"cut off")

@@ -226,7 +226,7 @@ def _checked(way: Format, path: Path, detector: Run, photos: Photos) -> tuple[Ag
     if faults:
         raise SsdprepError(
             f"the export does not say what Keras says ({'; '.join(faults)}): it was not written",
-            "more training photos to calibrate on, or tflite-fp16" if way.kind == "int8" else "another --format",
+            way.allowed.remedy,
         )
     return agreements
 

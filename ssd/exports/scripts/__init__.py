@@ -8,6 +8,7 @@ OPENCV, LITERT = "detect_opencv.py", "detect_litert.py"
 ONNXRUNTIME_NMS, LITERT_NMS = "detect_onnxruntime_nms.py", "detect_litert_nms.py"
 
 _IMPORT = "import numpy as np\n"
+_SUFFIXES = '(".onnx", ".pb")'
 _MODEL = "cv2.dnn.readNet(str(args.model))"
 _RUN = (
     "    network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))\n"
@@ -24,10 +25,12 @@ _RUN_LITERT = (  # of bytes, or of floats
 )
 _LITERT = (
     (_IMPORT, f"{_IMPORT}from ai_edge_litert.interpreter import Interpreter\n"),
+    (_SUFFIXES, '(".tflite",)'),
     (_MODEL, "Interpreter(str(args.model)).get_signature_runner()"),
 )
 _ONNXRUNTIME = (
     (_IMPORT, f"{_IMPORT}import onnxruntime\n"),
+    (_SUFFIXES, '(".onnx",)'),
     (_MODEL, "onnxruntime.InferenceSession(str(args.model))"),
 )
 _ANSWER = '"outputs": {"scores"', '"outputs": {"detections"'

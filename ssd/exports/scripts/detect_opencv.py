@@ -53,7 +53,8 @@ parser.add_argument("source", nargs="+", type=Path, help="photos, folders, video
 parser.add_argument("--threshold", type=float, help="score from which on boxes count, instead of what the file says")
 parser.add_argument("--out", default=Path("found"), type=Path, help="folder for the drawings; found_ if it is there")
 parser.add_argument("--show", action="store_true", help="in a window, too"), (args := parser.parse_args())
-if b'"outputs": {"scores"' not in (data := args.model.read_bytes() if args.model.is_file() else b""):
+data = args.model.read_bytes() if args.model.is_file() and args.model.suffix in (".onnx", ".pb") else b""
+if b'"outputs": {"scores"' not in data:
     parser.error(f"{args.model} is not there, or not for this script: run its own, or python -m ssd.export RUN")
 about, films, failed = json.JSONDecoder().raw_decode(data[data.find(b'{"ssdprep":') :].decode("latin1"))[0], {}, False
 network = cv2.dnn.readNet(str(args.model))
@@ -63,15 +64,14 @@ signal.signal(signal.SIGINT, lambda *_: parser.exit(130))  # Ctrl-C: a film so f
 hasattr(signal, "SIGPIPE") and signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a word
 for image, path, place, rate, bgr in (each for source in args.source for each in pictures(source)):
     found = {"error": "not there, or unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}
-    print(json.dumps({"image": image, **found}), flush=True)
+    print(json.dumps({"image": image if "objects" in found else str(path), **found}), flush=True)
     for each in reversed(found.get("objects", [])):
         (x0, y0, x1, y1), px, text = map(round, each["box"]), 1 + max(bgr.shape) // 700, "{name} {score:.2f}"
         for ink, thick in ((24, 20, 18), 4 * px), (about["colours"][each["name"]][::-1], px):
             cv2.putText(bgr, text.format(**each), (x0, max(y0 - 5 * px, 14 * px)), 0, px / 2, ink, thick, cv2.LINE_AA)
         cv2.rectangle(bgr, (x0, y0), (x1, y1), ink, 2 * px)
     if bgr is not None and not (rate and path in films):
-        wanted = out / place  # where a photo of another folder is there, with as many _ as it takes
-        target = next(p for n in range(10_000) if not (p := wanted.with_stem(wanted.stem + n * "_")).exists())
+        target = next(p for n in range(10_000) if not (p := (t := out / place).with_stem(t.stem + n * "_")).exists())
         target.parent.mkdir(parents=True, exist_ok=True)
         films[path] = rate and cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, bgr.shape[1::-1])
     failed |= bgr is None or bool(films[path].write(bgr) if rate else not cv2.imwrite(str(target), bgr))

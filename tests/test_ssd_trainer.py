@@ -333,17 +333,18 @@ def test_steps_beyond_float16_are_passed_over(squares, tmp_path, monkeypatch):
     made = []
 
     def far_too_large(inner):
-        made.append(Scaled(inner, initial_scale=2.0**30))
+        made.append(Scaled(inner, initial_scale=2.0**24))
         return made[-1]
 
     monkeypatch.setattr("ssd.training.stages.Scaled", far_too_large)
+    keras.utils.set_random_seed(0)
     run = Run.new(TINY, LabelMap(("red", "yellow")))
     before = [v.numpy() for v in run.model.trainable_variables]
     recipe = Recipe(epochs=3, batch=1, precision="float16", rate=1e-4)
     history = train(run, squares, squares, recipe, tmp_path / "run", seed=0)
     assert all(math.isfinite(line.loss) for line in history)
     (optimizer_,) = made
-    assert float(optimizer_.dynamic_scale.numpy()) < 2.0**30, "scaled less after a step that was beyond"
+    assert float(optimizer_.dynamic_scale.numpy()) < 2.0**24, "scaled less after a step that was beyond"
     steps = 3 * 6
     assert 0 < int(optimizer_.inner_optimizer.iterations.numpy()) < steps
     assert any((v.numpy() != b).any() for v, b in zip(run.model.trainable_variables, before, strict=True))

@@ -19,12 +19,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ssd.training.history import Epoch
-from ssd.training.stages import Recipe
 from ssdprep.record import SsdprepError
 
 if TYPE_CHECKING:
     from ssd.pipeline import Example
     from ssd.run import Run
+    from ssd.training.stages import Recipe
 
 STATE = "unfinished.npz"
 _SHORT = 40  # characters of a value in a message
@@ -81,6 +81,8 @@ class Unfinished:
 
     def require_same(self, identity: Mapping[str, Any], folder: Path) -> None:
         """`SsdprepError` names what differs between the unfinished run and one of this identity."""
+        from ssd.training.stages import Recipe  # computes when it is loaded, after which devices cannot be chosen
+
         before = _flat(_as_json({"recipe": Recipe().to_dict()})) | _flat(self.identity)  # what it knew no option for
         now = _flat(_as_json(identity))
         changed = [key for key in before | now if before.get(key) != now.get(key)]

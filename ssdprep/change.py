@@ -63,7 +63,7 @@ class Change:
         self._stack = stack
         self._begun = False  # as long as nothing is staged, nothing is on the disk
         self._entries: dict[Path, Entry] = {}
-        self._identities: list[Identity | None] = []
+        self._versions: list[Version] = []
         self._written: list[Path] = []
         self._failed = False
 
@@ -115,9 +115,9 @@ class Change:
             if old:
                 self._keep(target, self._run.backup(entry))
             kept = identity(target)  # the link that keeps it has changed when it was changed
-            if _content(kept) != _content(before):
+            if (kept and kept.content) != (before and before.content):
                 raise _changed_meanwhile(target)
-            self._identities.append(kept)
+            self._versions.append(Version(kept, old))
             waiting = self._run.waiting(entry)
             waiting.unlink(missing_ok=True)  # a power cut may have left one of that name
             fill(waiting, target)
@@ -151,8 +151,8 @@ class Change:
             step("wait for the files")
             flush(self._written)
             flush_folders(_folders(run))
-            for entry, before in zip(run.entries, self._identities, strict=True):
-                _require_unchanged(run.target(entry), before, entry.old)
+            for target, was in zip(self._entries, self._versions, strict=True):
+                _known(target, identity(target), was)
             run = journal.mark(run, Mark.COMMITTED)
             forward(run)
         try:
@@ -173,19 +173,11 @@ class Change:
             settle(journal.mark(run, Mark.BACKWARD) if run.mark is Mark.COMMITTED else run)
 
 
-def _require_unchanged(target: Path, before: Identity | None, old: str | None) -> None:
-    """Another link to it is no change; other bytes under an old time are one."""
-    now = identity(target)
-    if _content(now) != _content(before) or (now != before and digest(target) != old):
-        raise _changed_meanwhile(target)
-
-
-def _content(identity: Identity | None) -> tuple[int, ...] | None:
-    return identity and identity[:3]
-
-
 def _known(target: Path, now: Identity | None, was: Version | None) -> str | None:
-    """SHA-256 of what a file holds; None where there is none. It is read again if anything about it has changed."""
+    """SHA-256 of what a file holds; None where there is none. It is read again if anything about it has changed.
+
+    `SsdprepError` where it holds other bytes than it did; another time, or another link to it, is no change.
+    """
     if was and was.identity == now:
         return was.sha256
     found = digest(target) if now else None

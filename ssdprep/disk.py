@@ -30,12 +30,17 @@ class Identity(NamedTuple):
     modified: int  # nanoseconds; what its bytes were written at, or what a program says that they were
     changed: int  # anything about it, also how many names it has; no program can say so
 
+    @property
+    def content(self) -> tuple[int, int, int]:
+        """Without what another link changes."""
+        return self[:3]
+
 
 class Version(NamedTuple):
-    """What a file held when it was read."""
+    """What a file held when it was looked at; None and None where there was none."""
 
-    identity: Identity  # before the first byte was read
-    sha256: str
+    identity: Identity | None  # before the first byte was read
+    sha256: str | None
 
 
 def identity(path: Path) -> Identity | None:
@@ -49,11 +54,12 @@ def identity(path: Path) -> Identity | None:
     return _identity(found)
 
 
-def read(path: Path) -> tuple[bytes, Identity]:
-    """A file's bytes, and what tells whether it may hold others by now."""
+def read(path: Path) -> tuple[bytes, Version]:
+    """A file's bytes, and what tells whether it still holds them."""
     with path.open("rb") as file:
         before = _identity(os.fstat(file.fileno()))
-        return file.read(), before
+        data = file.read()
+    return data, Version(before, sha256(data))
 
 
 def _identity(found: os.stat_result) -> Identity:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssdprep import files, settled
-from ssdprep.disk import Version, read, sha256
+from ssdprep.disk import read, sha256
 from ssdprep.files import Recovered
 from ssdprep.formats.voc_edit import edit
 from ssdprep.formats.xml_root import root_of
@@ -184,7 +184,7 @@ def _apply(
                 raise ValueError("it is one file under several names")
             note = _note(root, p, notes)
             data = edit(p.source.data, p.items, size=p.size, filename=p.filename)
-            now, before = read(p.path)
+            now, was = read(p.path)
             if now != p.source.data:
                 raise ValueError("it was changed meanwhile; run the same command again")
         except (ValueError, OSError) as error:
@@ -193,7 +193,7 @@ def _apply(
             continue
         done.append(FileRepair(p.path, p.counts, "" if change else _diff(root, p, data)))
         if change is not None:
-            change.replace(p.path, data, was=Version(before, sha256(p.source.data)))
+            change.replace(p.path, data, was=was)
         if note is not None:
             fresh[p.path] = note | {"annotation": sha256(data)}
     if change is not None and settled.are_new(root, fresh):

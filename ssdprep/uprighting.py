@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssdprep import checks
-from ssdprep.disk import Version, read, sha256
+from ssdprep.disk import Version, read
 from ssdprep.faults import HOLDS_PLACE, UNREADABLE, ImageFault
 from ssdprep.formats import voc
 from ssdprep.metadata import effective
@@ -123,18 +123,18 @@ def _photo(task: Task) -> Made:
     if not (task.strip_gps or (task.rewrite and task.record.orientation != 1)):
         _require_unchanged(task, path)
         return Made()
-    data, before = read(path)
+    data, was = read(path)
     _require_unchanged(task, data)
     if not (task.rewrite and task.decision.decided):
         stripped = without_gps(data)
         if stripped == data:
             return Made()
-        return Made(stripped, actions=("place removed",), image_was=Version(before, sha256(data)))
+        return Made(stripped, actions=("place removed",), image_was=was)
     turned = make_upright(data, strip_gps=task.strip_gps)
     if turned.data == data:
         return Made()
     findings = tuple(Finding(KEPT_BESIDE, Severity.INFO, path, 0, note, "nothing to do") for note in turned.notes)
-    made = Made(turned.data, findings=findings, image_was=Version(before, sha256(data)))
+    made = Made(turned.data, findings=findings, image_was=was)
     if task.turns:
         action = "photo turned without loss" if turned.lossless else "photo turned and encoded again"
         return made._replace(lossless=turned.lossless, actions=(action,))
@@ -154,7 +154,7 @@ def _with_annotation(task: Task, photo: Made) -> Made:
     """The annotation's part, added to the photo's. ``ValueError`` where it cannot be written exactly."""
     record, decision = task.record, task.decision
     assert record.annotation is not None
-    data, before = read(record.annotation)
+    data, was = read(record.annotation)
     found, _ = voc.parse(data)
     if found is None or (found.objects, found.labelled_size) != (record.objects, record.labelled_size):
         raise _Changed
@@ -169,7 +169,7 @@ def _with_annotation(task: Task, photo: Made) -> Made:
     made = photo._replace(actions=actions, findings=findings, note=_note(task, patched))
     if patched == data:
         return made
-    return made._replace(annotation=patched, annotation_was=Version(before, sha256(data)))
+    return made._replace(annotation=patched, annotation_was=was)
 
 
 def _new_boxes(data: bytes, decision: Decision) -> list[Box | None]:

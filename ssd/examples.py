@@ -14,13 +14,13 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from ssdprep import images
+from ssdprep.formats.records import AGAIN, read_entries
 from ssdprep.formats.tfexample import BOX, ORIGINAL
 from ssdprep.labels import LabelMap
 from ssdprep.record import Record, SsdprepError
 from ssdprep.walk import folded
 
 T = TypeVar("T")
-AGAIN = "write it again with ssdprep tfrecord"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,6 @@ def chosen(examples: Sequence[Example], indices: Sequence[int]) -> Sequence[Exam
     if isinstance(examples, RecordExamples):
         return examples.select(indices)
     return tuple(examples[i] for i in indices)
-
-
-def messages(shard: Path) -> Iterator[tuple[int, bytes]]:
-    """Each message of a TFRecord file and where it begins; TensorFlow checks the checksums on the way."""
-    end = 0
-    try:
-        for message in tf.data.TFRecordDataset(str(shard), buffer_size=4 * 2**20).as_numpy_iterator():
-            yield end + 8 + 4, message  # its length, the length's checksum
-            end += 8 + 4 + len(message) + 4
-    except tf.errors.OpError as error:
-        raise SsdprepError(f"{shard} is damaged: {error.message}", AGAIN) from error
 
 
 def read_photo(shard: Path, begin: int, end: int) -> bytes:
@@ -130,7 +119,7 @@ class RecordTable:
     def add(self, shard: Path) -> Iterator[None]:
         """Read a file, row by row."""
         self.shards.append(shard)
-        for begin, message in messages(shard):
+        for begin, _, message in read_entries(shard):
             try:
                 self._add(begin, message)
             except (DecodeError, ValueError, IndexError) as error:

@@ -369,7 +369,10 @@ def tfrecord(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write TFRecord shards with the keys of the TF object-detection API, then read them back and compare."""
+    """Write TFRecord shards with the keys of the TF object-detection API, then read them back and compare.
+
+    TensorFlow is not needed.
+    """
     from ssdprep.formats.tfrecord import write_tfrecords
     from ssdprep.tables import tfrecord_report
 

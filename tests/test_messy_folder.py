@@ -175,8 +175,14 @@ def healthy_in(verb: str, report: Any, out: Path) -> list[str]:
             names = {name for name in HEALTHY if {Path(name).stem, f"{Path(name).stem}_aug1"} <= stems}
         case "tfrecord":
             from ssdprep.formats.tfrecord import read_tfrecords
+            from ssdprep.tensorflow import import_tensorflow
 
-            names = {Path(stored.filename).name for _, stored in read_tfrecords(out / "tfrecord")}
+            tensorflow = import_tensorflow()
+            names = set()
+            for _, stored in read_tfrecords(out / "tfrecord"):
+                pixels = tensorflow.io.decode_image(stored.encoded, expand_animations=False)
+                assert pixels.shape == (stored.size.height, stored.size.width, 3), stored.source_id
+                names.add(Path(stored.filename).name)
         case _:
             return STEMS  # a count and a sheet: nothing names the photos
     return sorted(names & set(HEALTHY))

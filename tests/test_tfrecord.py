@@ -115,6 +115,17 @@ def test_tensorflow_and_opencv_and_pillow_see_the_same_upright_photo(written):
     assert turned.objects[0].box == Box(20, 10, 50, 40)
 
 
+@pytest.mark.parametrize("name", ["cards/test", "raccoon", "bccd"])
+def test_tensorflow_decodes_every_real_photo_to_the_stated_size(real_data, tmp_path, name):
+    written = write_tfrecords(real_data / name, tmp_path / "records", jobs=2)
+    files = sorted(map(str, written.out.glob("*.tfrecord")))
+    count = 0
+    for each in tf.data.TFRecordDataset(files).map(parse_example):
+        assert tf.io.decode_image(each["image"], expand_animations=False).shape == (*each["size"].numpy(), 3)
+        count += 1
+    assert count == sum(part["images"] for part in written.splits.values()) > 60
+
+
 def test_splits_go_to_their_own_files(written):
     assert {name: part["images"] for name, part in written.splits.items()} == {"train": 5, "val": 1, "test": 1}
     assert list(of("val", written.out)) == ["p3.png"]
@@ -140,9 +151,9 @@ def test_the_manifest_holds(written):
     for part in manifest["splits"].values():
         for shard in part["shards"]:
             data = (written.out / shard["file"]).read_bytes()
-            assert (len(data), hashlib.sha256(data).hexdigest()) == (shard["bytes"], shard["sha256"])
+            assert len(data) == shard["bytes"]
     assert {photo["source_id"] for photo in manifest["photos"]} >= {"p0.jpg", "turned.jpg"}
-    assert set(manifest["written_by"]) == {"ssdprep", "tensorflow"}
+    assert set(manifest["written_by"]) == {"ssdprep"}
     assert 'name: "milk carton"' in (written.out / "label_map.pbtxt").read_text().replace("'", '"')
 
 
@@ -189,7 +200,6 @@ def test_what_is_no_upright_rgb_jpeg_or_png_is_transcoded(tmp_path):
     add_photo(data, "as-is.jpg", box)
     report = write_tfrecords(data)
     assert report.how == {"passed through": 1, "transcoded": 5} | {"passed through": report.how["passed through"]}
-    assert report.decoded >= report.how["transcoded"] == 5
     for _, stored in read_tfrecords(report.out):
         image = Image.open(io.BytesIO(stored.encoded))
         assert (image.mode, image.format, image.size) == ("RGB", image.format, (96, 64))
@@ -262,13 +272,11 @@ def test_what_differs_when_read_back_stops_the_run(plain, tmp_path, monkeypatch)
     """A disk that loses the end of a file."""
     from ssdprep.formats import tfrecord
 
-    read = tfrecord.read_serialised
-    monkeypatch.setattr(tfrecord, "read_serialised", lambda path: list(read(path))[:-1])
+    read = tfrecord.read_entries
+    monkeypatch.setattr(tfrecord, "read_entries", lambda path: list(read(path))[:-1])
     with pytest.raises(SsdprepError, match="8 photos were written, 7 read back"):
         write_tfrecords(plain, tmp_path / "out")
-    monkeypatch.setattr(
-        tfrecord, "read_serialised", lambda path: (entry.replace(b"\xff\xd9", b"\xff\xd8") for entry in read(path))
-    )
+    monkeypatch.setattr(tfrecord, "read_entries", lambda path: [(at, crc ^ 1, entry) for at, crc, entry in read(path)])
     with pytest.raises(SsdprepError, match="does not read back as it was written"):
         write_tfrecords(plain, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -292,7 +300,7 @@ def test_flags_and_poses_come_back(tmp_path):
     assert thing.box == Box(10, 10, 60, 50)
 
 
-def test_without_tensorflow_the_command_says_how_to_get_it(plain, tmp_path):
+def test_records_are_written_without_tensorflow(plain, tmp_path):
     (tmp_path / "block/tensorflow").mkdir(parents=True)
     (tmp_path / "block/tensorflow/__init__.py").write_text("raise ImportError('not here')")
     done = subprocess.run(
@@ -301,9 +309,8 @@ def test_without_tensorflow_the_command_says_how_to_get_it(plain, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2
-    assert 'pip install "ssdprep[ssd]"' in done.stderr
-    assert not (tmp_path / "data-tfrecord").exists()
+    assert done.returncode == 0, done.stderr
+    assert len(of("train", tmp_path / "data-tfrecord")) == 8
 
 
 def test_a_kill_leaves_nothing_half_written(tmp_path):

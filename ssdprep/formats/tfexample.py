@@ -1,22 +1,25 @@
-"""One photo as one TFRecord entry, with the keys of the TF object-detection API, and back. Needs TensorFlow."""
+"""One photo as one TFRecord entry, with the keys of the TF object-detection API, and back.
+
+Only what takes an entry apart needs TensorFlow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssdprep.formats import protobuf
+from ssdprep.formats.protobuf import Feature, Kind
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap
-from ssdprep.record import Box, Object, Size, SsdprepError
+from ssdprep.record import Box, Object, Size
 from ssdprep.tensorflow import import_tensorflow
 
 BOX = "image/object/bbox/"
 ORIGINAL = "image/original"  # of a picture that `ssdprep augment` drew: the stem of its photo; else absent
-_BUFFER = 4 * 2**20  # bytes read at once: half the time of what TensorFlow takes by itself
 
 
 class Stored(NamedTuple):
@@ -39,62 +42,35 @@ def serialise(
 
     sha256: of the photo's bytes, in hexadecimal. original: of a drawn picture, the stem of its photo.
     """
-    example = import_tensorflow().train.Example()
-    features = example.features.feature  # filled in place: each message that is handed over is copied, photo and all
-
-    def texts(key: str, *values: str | bytes) -> None:
-        raw = [value if isinstance(value, bytes) else value.encode(errors="replace") for value in values]
-        _extend(features[key].bytes_list, raw)
-
-    def integers(key: str, *values: int) -> None:
-        _extend(features[key].int64_list, values)
-
-    integers("image/height", encoded.size.height)
-    integers("image/width", encoded.size.width)
-    texts("image/filename", source_id.rpartition("/")[2])
-    texts("image/source_id", source_id)
-    texts("image/key/sha256", sha256)
-    texts("image/encoded", encoded.data)
-    texts("image/format", encoded.format.lower())
-    texts("image/object/class/text", *(thing.name for thing in objects))
-    integers("image/object/class/label", *(labels.id_of(thing.name) for thing in objects))
-    integers("image/object/difficult", *(int(thing.difficult) for thing in objects))
-    integers("image/object/truncated", *(int(thing.truncated) for thing in objects))
-    texts("image/object/view", *(thing.pose for thing in objects))
+    features = {
+        "image/height": Feature(Kind.INTEGERS, [encoded.size.height]),
+        "image/width": Feature(Kind.INTEGERS, [encoded.size.width]),
+        "image/filename": _texts(source_id.rpartition("/")[2]),
+        "image/source_id": _texts(source_id),
+        "image/key/sha256": _texts(sha256),
+        "image/encoded": Feature(Kind.BYTES, [encoded.data]),
+        "image/format": _texts(encoded.format.lower()),
+        "image/object/class/text": _texts(*(thing.name for thing in objects)),
+        "image/object/class/label": Feature(Kind.INTEGERS, [labels.id_of(thing.name) for thing in objects]),
+        "image/object/difficult": Feature(Kind.INTEGERS, [int(thing.difficult) for thing in objects]),
+        "image/object/truncated": Feature(Kind.INTEGERS, [int(thing.truncated) for thing in objects]),
+        "image/object/view": _texts(*(thing.pose for thing in objects)),
+    }
     if original:
-        texts(ORIGINAL, original)
+        features[ORIGINAL] = _texts(original)
     for side, column in zip(Box._fields, shares_of(objects, encoded.size).T, strict=True):
-        _extend(features[BOX + side].float_list, column.tolist())
-    return example.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
+        features[BOX + side] = Feature(Kind.FLOATS, column)
+    return protobuf.example(features)
 
 
-def _extend(values: Any, more: Sequence[Any]) -> None:
-    """Values into a list of a feature; one that stays empty is there all the same."""
-    values.SetInParent()
-    values.value.extend(more)
+def _texts(*values: str) -> Feature:
+    return Feature(Kind.BYTES, [value.encode(errors="replace") for value in values])
 
 
 def shares_of(objects: Sequence[Object], size: Size) -> NDArray[np.float32]:
     """Boxes as shares of the sides, float32 (N, 4) xmin ymin xmax ymax in 0..1."""
     edges = np.array([thing.box for thing in objects], dtype=np.float64).reshape(-1, 4)
     return np.clip(edges / [*size, *size], 0.0, 1.0).astype(np.float32)
-
-
-def read_file(path: Path) -> Iterator[Stored]:
-    """Every photo of one TFRecord file, in order, as plain values. TensorFlow checks the CRC of each.
-
-    Raises `SsdprepError` for a damaged file.
-    """
-    return map(parse_stored, read_serialised(path))
-
-
-def read_serialised(path: Path) -> Iterator[bytes]:
-    """The entries of one TFRecord file as they stand. CRC and errors as in `read_file`."""
-    tf = import_tensorflow()
-    try:
-        yield from tf.data.TFRecordDataset([str(path)], buffer_size=_BUFFER).as_numpy_iterator()
-    except tf.errors.OpError as error:
-        raise SsdprepError(f"{path} is damaged: {error.message}", "write it again with ssdprep tfrecord") from error
 
 
 def parse_spec() -> dict[str, Any]:

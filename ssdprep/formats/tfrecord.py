@@ -1,10 +1,9 @@
-"""TFRecord shards of a data set, written, read back and compared. Needs TensorFlow."""
+"""TFRecord shards of a data set, written, read back and compared."""
 
 from __future__ import annotations
 
 import json
 import shlex
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,32 +14,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ssdprep import __version__, derived, images
-from ssdprep.disk import digest, sha256
+from ssdprep.disk import sha256
 from ssdprep.faults import ImageFault
-from ssdprep.formats.tfexample import (
-    Stored,
-    parse_example,
-    parse_spec,
-    parse_stored,
-    read_file,
-    read_serialised,
-    serialise,
-    shares_of,
-)
+from ssdprep.formats.records import read_entries, write_entry
+from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, parse_stored, serialise
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap, covering, write_label_map
 from ssdprep.parallel import in_order, shares
 from ssdprep.provenance import Provenance, read_provenance
 from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
-from ssdprep.tensorflow import import_tensorflow
 
 __all__ = ["Stored", "TfrecordReport", "parse_example", "parse_spec", "read_tfrecords", "write_tfrecords"]
 
-NO_SPLITS, UNLISTED, NOT_DECODED = "TFR001", "TFR002", "TFR003"
+NO_SPLITS, UNLISTED = "TFR001", "TFR002"
 LABEL_MAP, MANIFEST = "label_map.pbtxt", "manifest.json"
 SHARD_BYTES = 200_000_000  # aimed at, where the number of shards is not given
 _MIX = 0  # seeds the order within a split: each shard holds a mix, and each run the same one
-_EACH = 25  # of the photos that pass through, TensorFlow decodes the first of a shard and then every so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,6 @@ class TfrecordReport(Report):
     splits: dict[str, dict[str, Any]]  # name -> images, negatives, boxes, classes, shards
     labels: dict[str, int]
     how: dict[str, int]  # photos by what was done to their bytes: passed through, turned without loss, transcoded
-    decoded: int  # photos that TensorFlow decoded to the stated size; all were read back and compared
     unlabelled: int  # photos left out because they have no annotation
     findings: tuple[Finding, ...] = ()
 
@@ -62,7 +50,6 @@ class TfrecordReport(Report):
             "splits": self.splits,
             "labels": self.labels,
             "how": self.how,
-            "decoded": self.decoded,
             "unlabelled": self.unlabelled,
         }
 
@@ -89,9 +76,8 @@ class Written(NamedTuple):
 
     slot: Slot
     how: str
-    decoded: bool  # by TensorFlow; then what is read back is also taken apart
-    sha256: str
-    crc: int  # CRC-32 of the whole entry
+    sha256: str  # of the photo's bytes
+    checksum: int  # of the whole entry
 
 
 def write_tfrecords(
@@ -106,10 +92,9 @@ def write_tfrecords(
     """Write ``{train,val,test}-00000-of-00004.tfrecord``, ``label_map.pbtxt`` and ``manifest.json`` into a new folder.
 
     Every labelled photo of a split goes in, upright: its own bytes where they are an upright RGB JPEG or PNG. Photos
-    are mixed, in an order that never changes: the same folder gives the same bytes. Every shard is read back, its CRCs
-    checked, every byte compared by a CRC of its own; TensorFlow decodes each transcoded photo, the first of each shard
-    and each 25th, and their boxes are compared one by one. A damaged photo becomes a finding. ``out`` (default:
-    DATA-tfrecord, beside DATA) appears whole or not at all.
+    are mixed, in an order that never changes: the same folder gives the same bytes. Every coded block of a photo is
+    looked at, and a damaged one becomes a finding; every shard is read back, and each entry held to the checksum that
+    it was written with. ``out`` (default: DATA-tfrecord, beside DATA) appears whole or not at all.
 
     labels: a file that gives the ids; default: the names in use, sorted, from 1. shards: files for each split; 0: one
     for each 200 MB. Raises `SsdprepError` for a class that ``labels`` does not hold, an ``out`` that is not empty,
@@ -138,7 +123,6 @@ def write_tfrecords(
         splits=manifest["splits"],
         labels=manifest["labels"],
         how=manifest["how"],
-        decoded=sum(each.decoded for each in written),
         unlabelled=source.unlabelled,
         findings=derived.merged(
             source.findings, odd_labels, _remarks(source, parts), (each for each in made if isinstance(each, Finding))
@@ -149,7 +133,7 @@ def write_tfrecords(
 def read_tfrecords(folder: Path | str, split: str | None = None) -> Iterator[tuple[str, Stored]]:
     """Split and photo, one after the other, of a folder that `write_tfrecords` wrote: plain values, no tensors.
 
-    split: only this one. Raises `SsdprepError` for another folder or a damaged shard.
+    Needs TensorFlow. split: only this one. Raises `SsdprepError` for another folder or a damaged shard.
     """
     folder = Path(folder)
     try:
@@ -158,8 +142,8 @@ def read_tfrecords(folder: Path | str, split: str | None = None) -> Iterator[tup
         raise SsdprepError(f"{folder} holds no TFRecords of ssdprep: {error}", "ssdprep tfrecord DATA") from error
     for name, part in manifest["splits"].items():
         for shard in part["shards"] if split in (None, name) else ():
-            for stored in read_file(folder / shard["file"]):
-                yield name, stored
+            for _, _, entry in read_entries(folder / shard["file"]):
+                yield name, parse_stored(entry)
 
 
 def _places(source: derived.Source) -> dict[str, str]:
@@ -198,62 +182,29 @@ def _write_shards(
     folder: Path, photos: Iterable[tuple[Slot, Ready | Finding]], labels: LabelMap
 ) -> Iterator[Written | Finding]:
     """Write one shard after the other; compare each while the system still has it in memory."""
-    for file, group in groupby(photos, key=lambda pair: pair[0].file):
+    for name, group in groupby(photos, key=lambda pair: pair[0].file):
         made = []
-        tf = import_tensorflow()  # only now: the workers have begun
-        with tf.io.TFRecordWriter(str(folder / file)) as writer:
-            for number, (slot, ready) in enumerate(group):
+        with (folder / name).open("wb") as file:
+            for slot, ready in group:
                 if isinstance(ready, Finding):
                     yield ready
                     continue
                 encoded, known = ready
-                decoded = encoded.how == "transcoded" or number % _EACH == 0
-                try:
-                    if decoded:
-                        _decode(encoded)
-                except ImageFault as fault:
-                    yield derived.damage(slot.record.path, fault)
-                    continue
                 entry = serialise(slot.source_id, encoded, known, slot.record.objects, labels, slot.original)
-                writer.write(entry)
-                made.append(Written(slot, encoded.how, decoded, known, zlib.crc32(entry)))
-        _compare(folder / file, made, labels)
+                made.append(Written(slot, encoded.how, known, write_entry(file, entry)))
+        _compare(folder / name, made)
         yield from made
 
 
-def _decode(encoded: Encoded) -> None:
-    """`ImageFault` unless TensorFlow decodes these bytes to the stated size."""
-    tf = import_tensorflow()
-    remedy = "save the photo anew in an image editor"
-    try:
-        shape = tuple(tf.io.decode_image(encoded.data, channels=3, expand_animations=False).shape)
-    except tf.errors.OpError as error:
-        raise ImageFault(NOT_DECODED, f"TensorFlow cannot decode it: {error.message}", remedy) from error
-    if shape != (encoded.size.height, encoded.size.width, 3):
-        raise ImageFault(NOT_DECODED, f"TensorFlow decodes it to {shape}, not to {encoded.size}", remedy)
-
-
-def _compare(path: Path, made: Sequence[Written], labels: LabelMap) -> None:
-    """`SsdprepError` unless a shard holds exactly what was written: every byte, names, ids, boxes."""
+def _compare(path: Path, made: Sequence[Written]) -> None:
+    """`SsdprepError` unless a shard holds exactly the entries that were written."""
     remedy = "check the disk and run it again"
-    count = 0
-    for wrote, entry in zip(made, read_serialised(path), strict=False):
-        if zlib.crc32(entry) != wrote.crc or (wrote.decoded and not _says(entry, wrote, labels)):
+    found = [checksum for _, checksum, _ in read_entries(path)]
+    if len(found) != len(made):
+        raise SsdprepError(f"{path.name}: {len(made)} photos were written, {len(found)} read back", remedy)
+    for wrote, checksum in zip(made, found, strict=True):
+        if checksum != wrote.checksum:
             raise SsdprepError(f"{path.name}: {wrote.slot.source_id} does not read back as it was written", remedy)
-        count += 1
-    if count != len(made):
-        raise SsdprepError(f"{path.name}: {len(made)} photos were written, {count} read back", remedy)
-
-
-def _says(entry: bytes, wrote: Written, labels: LabelMap) -> bool:
-    """Whether an entry, taken apart, says of a photo what its record does."""
-    stored, objects = parse_stored(entry), wrote.slot.record.objects
-    return (
-        stored.source_id == wrote.slot.source_id
-        and stored.ids == tuple(labels.id_of(thing.name) for thing in objects)
-        and np.array_equal(stored.boxes, shares_of(objects, stored.size))
-        and sha256(stored.encoded) == stored.sha256 == wrote.sha256
-    )
 
 
 def _manifest(
@@ -262,7 +213,7 @@ def _manifest(
     """All that a reader, or a person, wants to know of the shards without opening them."""
     files = {slot.file: slot.split for slot in slots}
     return {
-        "written_by": {"ssdprep": __version__, "tensorflow": import_tensorflow().__version__},
+        "written_by": {"ssdprep": __version__},
         "source": source.root.resolve().name,
         "label_map": LABEL_MAP,
         "labels": {name: labels.id_of(name) for name in labels.names},
@@ -289,7 +240,7 @@ def _part(folder: Path, split: str, files: dict[str, str], written: Sequence[Wri
 
 
 def _shard(path: Path, count: int) -> dict[str, Any]:
-    return {"file": path.name, "images": count, "bytes": path.stat().st_size, "sha256": digest(path)}
+    return {"file": path.name, "images": count, "bytes": path.stat().st_size}
 
 
 def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> Iterator[Finding]:

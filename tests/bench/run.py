@@ -16,7 +16,6 @@ import compileall
 import shutil
 import sys
 from pathlib import Path
-from statistics import median
 
 import inputs
 from timing import HERE, ROOT, Contender, costs, race, table
@@ -82,7 +81,7 @@ def bench_fix(count: int, rounds: int, source: Path) -> None:
 
 
 def bench_tfrecord(count: int, rounds: int, source: Path) -> None:
-    """TFRecords of photos whose bytes pass through; TensorFlow's own start is taken off."""
+    """TFRecords of photos whose bytes pass through."""
     folder = inputs.photos(BUILD, count, tagged=False, source=source)
     out = BUILD / "records"
     ours = (*SSDPREP, "tfrecord", folder, "--out", out, "--quiet")
@@ -96,11 +95,6 @@ def bench_tfrecord(count: int, rounds: int, source: Path) -> None:
     found = race(contenders, rounds)
     print(f"\n### {count:,} photos of {inputs.SIZE} to TFRecords\n")
     print(table(found, "append"))
-    start = median(run.wall for run in found["tensorflow_import"])
-    base = median(run.wall for run in found["append"])
-    net = {name: median(run.wall for run in runs) - start for name, runs in found.items() if "ssdprep" in name}
-    said = ", ".join(f"{name}: {seconds:.2f} s, {seconds / base:.1f} x append" for name, seconds in net.items())
-    print(f"\nWithout the start of TensorFlow ({start:.2f} s): {said}.")
     _drop(out)
 
 

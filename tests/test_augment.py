@@ -59,6 +59,15 @@ def test_imgaug_runs_on_numpy_2_and_its_warnings_stay_in():
     assert (done.stdout, done.stderr) == ("SomeOf\n", "")
 
 
+def test_what_imgaug_needs_of_scipy_stats_is_loaded_when_it_is_used():
+    code = (
+        "import sys; from ssdprep.imgaug_numpy2 import iap; print('scipy.stats' in sys.modules);"
+        "print(iap.TruncatedNormal(0, 1, 2, 3).draw_samples((9,), 0).min() >= 2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\nTrue\n", "")
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_the_box_follows_a_marker(seed):
     size, box = Size(320, 240), Box(100, 80, 180, 140)
@@ -73,9 +82,9 @@ def test_the_box_follows_a_marker(seed):
 )
 def test_the_matrix_is_imgaugs_own(drawn):
     """Corner boxes by our matrix are what imgaug makes of the same boxes."""
-    from imgaug.augmentables import BoundingBox, BoundingBoxesOnImage
+    from ssdprep.imgaug_numpy2 import iaa  # first: it makes imgaug importable
 
-    from ssdprep.imgaug_numpy2 import iaa
+    from imgaug.augmentables import BoundingBox, BoundingBoxesOnImage  # isort: skip
 
     image, labelled = np.zeros((97, 150, 3), np.uint8), [(10, 20, 50, 60), (0, 0, 150, 97)]
     affine = iaa.Affine(

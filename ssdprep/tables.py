@@ -203,7 +203,7 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:
     yield Text("labels:  " + ", ".join(f"{number} {name}" for name, number in report.labels.items()), style="dim")
     yield Text("photos:  " + ", ".join(f"{count:,} {how}" for how, count in report.how.items()), style="dim")
     total = sum(report.how.values())
-    yield Text(f"checked  every block of {total:,} photos; every record read back and compared")
+    yield Text(f"checked  {total:,} photos to their last block; every record read back and compared")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
     yield Next(f"python -m ssd.train {quoted(report.out)}")
 

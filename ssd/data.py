@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of
-from ssdprep.derived import damage, read_source
+from ssdprep.derived import read_source
+from ssdprep.faults import damage
+from ssdprep.formats.tfrecord import MANIFEST, shards_of
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
@@ -50,7 +52,7 @@ class Source:
     @property
     def shared_out_anew(self) -> str:
         """What shares its photos out anew; records stay in the split that they were written for."""
-        if (self.path / "manifest.json").is_file():
+        if (self.path / MANIFEST).is_file():
             return "share out the photos that it was written from (ssdprep split --force), then ssdprep tfrecord"
         return f"ssdprep split {quoted(self.path)} --force"
 
@@ -61,7 +63,7 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
     What cannot be learnt from (photos without annotation, boxes in an unknown EXIF frame ...) is left out, with a
     finding. Raises `SsdprepError` where nothing is left, or a class is not in ``labels``.
     """
-    if (path / "manifest.json").is_file():
+    if (path / MANIFEST).is_file():
         return _from_tfrecords(path, labels, track)
     source = read_source(path, track=track)
     present = sorted({thing.name for record in source.records for thing in record.objects})
@@ -160,10 +162,11 @@ def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
 def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source:
     own = path / "label_map.pbtxt"
     table, ends = RecordTable(), dict[str, int]()
-    for shard in sorted(path.glob("*-?????-of-?????.tfrecord"), key=lambda file: file.name):
-        for _ in track(table.add(shard), f"Reading {shard.name}"):
-            pass
-        ends[shard.name.split("-")[0]] = len(table)
+    for split, shards in shards_of(path).items():
+        for shard in shards:
+            for _ in track(table.add(shard), f"Reading {shard.name}"):
+                pass
+        ends[split] = len(table)
     if not len(table):
         raise SsdprepError(f"{path} holds no record", AGAIN)
     present = sorted(table.vocabulary)

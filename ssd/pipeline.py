@@ -23,7 +23,7 @@ from ssd.encoder import encode_targets
 from ssd.examples import Example
 from ssd.presets import Config
 from ssd.sampling import Order, repeat_factors
-from ssdprep.derived import damage
+from ssdprep.faults import damage
 from ssdprep.images import ImageFault
 from ssdprep.record import SsdprepError
 

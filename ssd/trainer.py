@@ -27,9 +27,8 @@ from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
 from ssd.training.unfinished import STATE, identity_of_run
 from ssdprep import __version__
-from ssdprep.derived import merged
 from ssdprep.labels import LabelMap
-from ssdprep.record import Finding, Report, Say, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, Say, SsdprepError, Track, merged, untracked
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ssdprep.likeness import fingerprints
+from ssdprep.likeness import verified_fingerprints
 from ssdprep.look import boxes_to_see, look_findings
 from ssdprep.orient import to_upright
-from ssdprep.record import Dataset, Finding, Report, Severity, Size, Track, untracked
+from ssdprep.record import Dataset, Finding, Report, Severity, Size, Track, merged, untracked
 from ssdprep.scan import scan_folder
 from ssdprep.set_checks import FEW, IMBALANCE, NO_BOXES, TAGGED, TINY, UNTESTED, UNTRAINED, check_set
 from ssdprep.statistics import Count, Looks, Quantiles, Statistics, class_counts, looks, statistics
@@ -121,7 +121,7 @@ def audit(
 ) -> Audit:
     """`audit_folder` for a data set as `scan.scan_folder` returns it."""
     upright = to_upright(dataset)
-    seen = fingerprints(boxes_to_see(upright), jobs=jobs, track=track) if pixels else {}
+    seen, damaged = verified_fingerprints(boxes_to_see(upright) if pixels else {}, jobs=jobs, track=track)
     photos = [record for record in dataset.records if record.image is not None]
     numbers = statistics(dataset.records, upright.records, dataset.splits, network_input)
     classes = _class_stats(class_counts(dataset.records), numbers.measures)
@@ -139,7 +139,11 @@ def audit(
         splits={name: len(records) for name, records in dataset.splits.items()},
         statistics=numbers,
         looks=looks(list(seen.values())) if seen else None,
-        findings=(*upright.findings, *check_set(dataset, numbers), *look_findings(upright, seen, track=track)),
+        findings=(
+            *merged(upright.findings, damaged),
+            *check_set(dataset, numbers),
+            *look_findings(upright, seen, track=track),
+        ),
     )
 
 

@@ -10,10 +10,10 @@ from ssdprep import derived
 from ssdprep.augment import Drawn, Recipe, augment_image, rng_for
 from ssdprep.augment_plan import AT_MOST, planned
 from ssdprep.augmented_files import Task
-from ssdprep.faults import ImageFault
+from ssdprep.faults import ImageFault, damage
 from ssdprep.palette import palette
 from ssdprep.previewed import choose
-from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
 from ssdprep.sheet_files import check_place, of_letters, write_sheet
 from ssdprep.sheets import Panel, Tile, contact_sheet, thumbnail
 from ssdprep.tiles import plain
@@ -86,7 +86,7 @@ def preview_augmentation(
         try:
             drawn[task.record.path] = _tile(task, recipe, seed)
         except (ImageFault, OSError) as error:
-            faults.append(derived.damage(task.record.path, error))
+            faults.append(damage(task.record.path, error))
     if not drawn:
         raise SsdprepError(f"no photo of {data} can be drawn from", f"ssdprep audit {quoted(data)}")
     pictures = sum(len(tile) - 1 for tile in drawn.values())
@@ -113,7 +113,7 @@ def preview_augmentation(
         pictures=sum(len(task.copies) for task in tasks),
         options=_unusual(recipe, copies=copies, balance=balance, at_most=at_most, seed=seed)
         | ({"out": str(asked)} if asked is not None and not names_sheet else {}),
-        findings=derived.merged(source.findings, found, faults, of_letters(sheet, shown)),
+        findings=merged(source.findings, found, faults, of_letters(sheet, shown)),
     )
 
 

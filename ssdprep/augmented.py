@@ -16,7 +16,7 @@ from ssdprep.augment_plan import AT_MOST, planned, require_outside
 from ssdprep.augmented_files import Done, Task, make, make_folders, write_table
 from ssdprep.balance import imbalance
 from ssdprep.parallel import cores, in_order
-from ssdprep.record import Finding, Report, Track, untracked
+from ssdprep.record import Finding, Report, Track, merged, untracked
 
 SPLITS = "ImageSets/Main"
 _WORTH_A_WORKER = 200  # pictures: below, a worker takes longer to start than to draw them
@@ -47,7 +47,7 @@ class AugmentReport(Report):
     emptied: int  # drawn pictures that lost their last box
     how: dict[str, int]  # photos by what was done to their bytes: passed through, turned without loss, transcoded
     splits: dict[str, int]  # photos and pictures in each list of ImageSets/Main
-    unlabelled: int  # photos left out, because they have no annotation
+    left_out: dict[str, int]  # photos by why they are not in it; a finding says more
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class AugmentReport(Report):
             "emptied": self.emptied,
             "how": self.how,
             "splits": self.splits,
-            "unlabelled": self.unlabelled,
+            "left_out": self.left_out,
             "recipe": {**self.recipe.operations, "min_visibility": self.recipe.min_visibility, "fit": self.recipe.fit},
             "seed": self.seed,
         }
@@ -165,6 +165,6 @@ def _report(
         emptied=sum(row["boxes"] > 0 == row["kept"] for row in rows),
         how=dict(Counter(each.how for each in done if each.fault is None)),
         splits=splits,
-        unlabelled=source.unlabelled,
-        findings=derived.merged(source.findings, found, faults),
+        left_out={"unusable": source.unusable + len(faults), "without annotation": source.unlabelled},
+        findings=merged(source.findings, found, faults),
     )

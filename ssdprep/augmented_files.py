@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssdprep import derived, images, provenance
+from ssdprep import images, provenance
 from ssdprep.augment import Augmented, Drawn, Recipe, augment_image, rng_for
-from ssdprep.faults import ImageFault
+from ssdprep.faults import ImageFault, damage
 from ssdprep.formats import voc
 from ssdprep.record import Finding, Object, Record, Size
 
@@ -52,7 +52,7 @@ def make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
         encoded = images.upright_bytes(path)
         pixels = images.read_upright(path) if task.copies else None
     except (ImageFault, OSError) as error:
-        return Done(fault=derived.damage(path, error))
+        return Done(fault=damage(path, error))
     extension = ".jpg" if encoded.format == "JPEG" else ".png"
     _write(folder, task.stem, extension, encoded.data, objects, encoded.size)
     names: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import signal
@@ -184,7 +185,8 @@ def _show_next(terminal: Console, following: Next) -> None:
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    narrow = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=narrow) + "\n")
 
 
 def _one_line(text: str) -> str:
@@ -212,6 +214,11 @@ def run(app: Typer, name: str | None = None) -> NoReturn:
     """Run a command line: errors become one line with their cure, tracebacks only with --debug."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupt)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # what is half-written is taken back, as after Ctrl-C
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a class name may have letters that the terminal has not
+            stream.reconfigure(errors="backslashreplace")
     gc.set_threshold(500_000)  # by the million, values without cycles are looked through for cycles again and again
     try:
         _call(app, name)

@@ -8,14 +8,12 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from ssdprep import boxes
 from ssdprep.disk import in_plain_words
-from ssdprep.faults import UNREADABLE, ImageFault
 from ssdprep.lock import is_mine
-from ssdprep.record import Box, Dataset, Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Box, Dataset, Finding, Record, SsdprepError, Track, untracked
 
 HELD_OUT = ("val", "test")
 _LOCK = ".lock"
@@ -29,6 +27,7 @@ class Source:
     records: tuple[Record, ...]
     splits: dict[str, tuple[Record, ...]]  # as ImageSets/Main has them, these records only
     unlabelled: int  # photos left out because they have no annotation
+    unusable: int  # photos left out because they are damaged, or their labels broken or in doubt
     boxes_left_out: int  # boxes left out because they are not on their photo
     findings: tuple[Finding, ...]
 
@@ -62,11 +61,14 @@ def read_source(data: Path, *, track: Track = untracked) -> Source:
     if not found:
         raise SsdprepError(f"no photo of {data} has labels that can be used", f"ssdprep audit {shlex.quote(str(data))}")
     placed = {path: on_photo(record) for path, record in found.items()}
+    photos = sum(record.image is not None for record in scanned.records) + len(scanned.left_out)
+    unlabelled = sum(record.annotation is None for record in scanned.records)
     return Source(
         root=upright.root,
         records=tuple(placed.values()),
         splits=_splits(upright, placed),
-        unlabelled=sum(record.annotation is None for record in scanned.records),
+        unlabelled=unlabelled,
+        unusable=photos - unlabelled - len(placed),
         boxes_left_out=sum(len(found[path].objects) - len(placed[path].objects) for path in found),
         findings=upright.findings,
     )
@@ -103,7 +105,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise SsdprepError(
             f"{out} exists and is not empty", f"delete it, or name another folder: --out {shlex.quote(f'{out}-2')}"
         )
-    partial = out.with_name(f".{out.name}.partial")
+    whole = out.resolve()  # a link is followed: what it names is what appears
+    partial = whole.with_name(f".{whole.name}.partial")
     with in_plain_words(out, "written"):
         partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)
@@ -119,9 +122,9 @@ def new_folder(out: Path) -> Iterator[Path]:
         partial.rmdir()
         raise
     _release(lock, partial)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    if whole.exists():
+        whole.rmdir()
+    partial.rename(whole)
 
 
 def unique(names: Iterable[str], taken: set[str]) -> list[str]:
@@ -140,25 +143,9 @@ def unique(names: Iterable[str], taken: set[str]) -> list[str]:
     return chosen
 
 
-def damage(path: Path, error: ImageFault | OSError) -> Finding:
-    """A photo that cannot be used, as a finding."""
-    if isinstance(error, ImageFault):
-        return Finding(error.code, Severity.ERROR, path, 0, error.message, error.remedy)
-    message = f"cannot be read: {error.strerror or error}"
-    return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
-
-
 def printable(name: str) -> str:
     """A file name that XML, a list with one name a line, and every system can hold."""
     return "".join(letter if letter.isprintable() else "_" for letter in name)
-
-
-def merged(*found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """All findings; what two steps found on the same file under the same code is said once."""
-    first: dict[tuple[str, Path, int], Finding] = {}
-    for finding in chain(*found):
-        first.setdefault((finding.code, finding.path, finding.line), finding)
-    return tuple(first.values())
 
 
 def _complete(record: Record) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ssdprep.record import Finding, Severity
+
 EMPTY = "IMG001"
 NO_IMAGE = "IMG002"
 CUT_SHORT = "IMG003"
@@ -30,6 +34,14 @@ class ImageFault(Exception):  # noqa: N818 - a fault of the file, not of the pro
 
     def __str__(self) -> str:
         return f"{self.code} {self.message} - {self.remedy}"
+
+
+def damage(path: Path, error: ImageFault | OSError) -> Finding:
+    """A photo that cannot be used, as a finding."""
+    if isinstance(error, ImageFault):
+        return Finding(error.code, Severity.ERROR, path, 0, error.message, error.remedy)
+    message = f"cannot be read: {error.strerror or error}"
+    return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
 
 
 def floats() -> ImageFault:

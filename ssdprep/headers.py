@@ -27,10 +27,8 @@ def read_header(path: Path) -> Probed:
     """
     try:
         probe, cut = sniff.examine(path)
-    except faults.ImageFault as fault:
-        return None, (_finding(fault, path),)
-    except OSError as error:
-        return None, (_unreadable(path, error),)
+    except (faults.ImageFault, OSError) as error:
+        return None, (faults.damage(path, error),)
     return probe, (*_names(path, probe), *_pixels(path, probe), *(_broken_off(path) if cut else ()))
 
 
@@ -50,7 +48,7 @@ def _names(path: Path, probe: sniff.Probe) -> Iterator[Finding]:
 def _pixels(path: Path, probe: sniff.Probe) -> Iterator[Finding]:
     """Pixels that are not the 8-bit RGB of one picture, which every reader sees alike."""
     if probe.mode == "F":
-        yield _finding(faults.floats(), path)
+        yield faults.damage(path, faults.floats())
         return
     grey = probe.mode in {"1", "L", "LA"} or (probe.mode[:1] == "I" and probe.depth == 16)
     if grey:
@@ -86,17 +84,5 @@ def _broken_off(path: Path) -> Iterator[Finding]:
 
     try:
         images.read_upright(path)
-    except faults.ImageFault as fault:
-        yield _finding(fault, path)
-    except OSError as error:
-        yield _unreadable(path, error)
-
-
-def _finding(fault: faults.ImageFault, path: Path) -> Finding:
-    return Finding(fault.code, Severity.ERROR, path, 0, fault.message, fault.remedy)
-
-
-def _unreadable(path: Path, error: OSError) -> Finding:
-    message = f"cannot be read: {error.strerror or error}"
-    remedy = "make it readable, or take it out of the folder"
-    return Finding(faults.UNREADABLE, Severity.ERROR, path, 0, message, remedy)
+    except (faults.ImageFault, OSError) as error:
+        yield faults.damage(path, error)

@@ -21,7 +21,9 @@ SOS, DHT, _EOI = 0xDA, 0xC4, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG, DAC
 _COMMON = {0xC0, 0xC1, 0xC2}  # what every decoder reads
 _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.S)
-_HARMLESS = re.compile("extraneous|Adobe|JFIF|progression")  # warnings of libjpeg that leave every pixel right
+_HARMLESS = re.compile("Adobe|JFIF|progression")  # warnings of libjpeg that leave every pixel right
+_LEFT_OVER = re.compile("([0-9]+) extraneous bytes before marker 0x([0-9a-f]+)")
+_PADDING = 8  # bytes that may be left over, whatever they are
 
 # glibc hands freed memory back to the system and takes it anew for the next photo, a third of the time of a turn, until
 # it has seen a block as large as this one go: from then on it keeps twice as much.
@@ -116,10 +118,25 @@ def verify(data: bytes) -> bool:
         reason = str(error)
         if reason.startswith("Premature end"):
             raise ImageFault(CUT_SHORT, "the file ends before its last pixel") from None
-        if reason.startswith("Corrupt") and not _HARMLESS.search(reason):
+        if left := _LEFT_OVER.search(reason):
+            if not _is_padding(data, int(left[1]), int(left[2], 16)):
+                message = f"the pixel data is damaged: {int(left[1]):,} bytes of it are in no block"
+                raise ImageFault(DAMAGED, message) from None
+        elif reason.startswith("Corrupt") and not _HARMLESS.search(reason):
             raise ImageFault(DAMAGED, f"the pixel data is damaged: {reason.rpartition(': ')[2]}") from None
         return False
     return True
+
+
+def _is_padding(data: bytes, count: int, marker: int) -> bool:
+    """Whether what is left over before a marker is what some cameras fill up with.
+
+    A damaged block changes how many bits the following ones take, so that the picture is full before its data ends.
+    """
+    if count < _PADDING:
+        return True
+    end = split(data).end - 2
+    return marker == _EOI and len(set(data[end - count : end])) == 1
 
 
 def turned_pixels(data: bytes, orientation: int) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ NEAR_NAMES, UNUSED = "LBL001", "LBL002"
 
 _BACKGROUND = {"background", "none_of_the_above"}  # what maps of the TF object-detection API may say under id 0
 _RESERVED = {*_BACKGROUND, "???"}  # and what TFLite's lists have in their first line
-_NO_CLASS = "'background' is what no box holds: it has the id 0 in every map"
+NO_CLASS = "'background' is what no box holds: it has the id 0 in every map"
 _MACHINE_NAME = re.compile(r"/[mg]/\w+")  # of the Knowledge Graph, as Open Images writes them: nobody labels with these
 _SHOWN = 8  # names in a message
 
@@ -87,6 +88,11 @@ def spelling(name: str) -> str:
     return re.sub(r"[\s_-]+", "", normalize("NFKC", name).casefold())
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a class name is one of those that stand for no class."""
+    return name.casefold() in _RESERVED
+
+
 def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[LabelMap, tuple[Finding, ...]]:
     """The map for classes in use, and what is odd in it: the one in a file, else their names, sorted.
 
@@ -95,9 +101,10 @@ def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[L
     """
     if path is None:
         for name in sorted(used):
-            if name.casefold() in _RESERVED:
+            if is_reserved(name):
                 raise SsdprepError(
-                    f"{used[name]}: a class is called {name!r}: {_NO_CLASS}", "rename it, or delete its boxes"
+                    f"{used[name]}: a class is called {name!r}: {NO_CLASS}",
+                    f"ssdprep repair DATA --rename {shlex.quote(f'{name}=NAME')}, or delete its boxes",
                 )
         return LabelMap.from_names(set(used)), ()
     path = Path(path)
@@ -107,7 +114,7 @@ def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[L
         said = [f"{used[name]}: class {name!r} is not in {path}{labels.hint(name)}" for name in unknown[:_SHOWN]]
         said += [f"and {len(unknown) - _SHOWN} more classes"] * (len(unknown) > _SHOWN)
         raise SsdprepError(
-            "\n".join(said), "correct the name in the annotations, or add it at the end of the label map"
+            "; ".join(said), "correct the name in the annotations, or add it at the end of the label map"
         )
     return labels, (*_near_names(path, labels), *_unused(path, labels, used))
 
@@ -149,8 +156,8 @@ def read_label_map(path: Path | str) -> LabelMap:
     items = _items(path, text) if reader == ".pbtxt" else _lines(path, text)
     first: dict[str, int] = {}
     for name, line in items:
-        if name.casefold() in _RESERVED:
-            raise fault(path, line, f"{name!r} as a class: {_NO_CLASS}", "delete it; the others begin with 1")
+        if is_reserved(name):
+            raise fault(path, line, f"{name!r} as a class: {NO_CLASS}", "delete it; the others begin with 1")
         if name in first:
             raise fault(path, line, f"the class {name!r} is there twice, first in line {first[name]}", "delete one")
         first[name] = line
@@ -167,8 +174,8 @@ def write_label_map(path: Path | str, labels: LabelMap) -> None:
     """
     path = Path(path)
     for name in labels.names:
-        if name.casefold() in _RESERVED:
-            raise SsdprepError(f"{name!r} as a class: {_NO_CLASS}", "rename it in the annotations")
+        if is_reserved(name):
+            raise SsdprepError(f"{name!r} as a class: {NO_CLASS}", "rename it in the annotations")
     text = _pbtxt(labels) if _format(path) == ".pbtxt" else _txt(path, labels)
     write_new(path, text.encode())
 

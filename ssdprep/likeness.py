@@ -7,7 +7,7 @@ likeness. docs/likeness.md says how well this tells copies from other photos of 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssdprep import images
+from ssdprep import images, jpeg
 from ssdprep.crops import Crop, look_at
+from ssdprep.faults import ImageFault, damage
 from ssdprep.parallel import in_order, shares
-from ssdprep.record import Box, Track, untracked
+from ssdprep.record import Box, Finding, Track, untracked
 
 THUMB = 32  # side of the small grey picture that photos are compared by
 WORKING = 256  # longer side of the picture that everything is measured on: about what a detector of 224 or 300 sees
@@ -81,21 +82,49 @@ def fingerprints(
 ) -> dict[Path, Fingerprint]:
     """The fingerprint of each photo, in the order of the photos; a mapping gives the boxes of each.
 
-    Photos that cannot be read or decoded are left out: `scan.scan_folder` says of most what is wrong with them, and
-    what it overlooks nobody can compare. jobs: worker processes; 0: one for each core where that is worth their start.
-    The result is the same with any number.
+    Photos that cannot be read or decoded are left out. jobs: worker processes; 0: one for each core where that is worth
+    their start. The result is the same with any number.
     """
     asked = dict(photos) if isinstance(photos, Mapping) else dict.fromkeys(photos, ())
-    done = in_order(_of_one, asked.items(), **shares(asked, jobs)._asdict())
-    pairs = zip(asked, track(done, "Looking at photos", len(asked)), strict=True)
-    return {path: found for path, found in pairs if found is not None}
+    return _looked_at(_of_one, asked, jobs, track)[0]
 
 
-def _of_one(asked: tuple[Path, Sequence[Box]]) -> Fingerprint | None:
+def verified_fingerprints(
+    photos: Mapping[Path, Sequence[Box]], *, jobs: int = 0, track: Track = untracked
+) -> tuple[dict[Path, Fingerprint], tuple[Finding, ...]]:
+    """As `fingerprints`, of those photos that are whole to their last block; a finding for each of the others."""
+    return _looked_at(_of_whole_one, photos, jobs, track)
+
+
+def _looked_at(
+    look: Callable[[tuple[Path, Sequence[Box]]], Fingerprint | Finding],
+    photos: Mapping[Path, Sequence[Box]],
+    jobs: int,
+    track: Track,
+) -> tuple[dict[Path, Fingerprint], tuple[Finding, ...]]:
+    looks = in_order(look, photos.items(), **shares(photos, jobs)._asdict())
+    pairs = list(zip(photos, track(looks, "Looking at photos", len(photos)), strict=True))
+    seen = {path: found for path, found in pairs if isinstance(found, Fingerprint)}
+    return seen, tuple(found for _, found in pairs if isinstance(found, Finding))
+
+
+def _of_one(asked: tuple[Path, Sequence[Box]]) -> Fingerprint | Finding:
     try:
         return fingerprint(*asked)
-    except (images.ImageFault, OSError):
-        return None
+    except (ImageFault, OSError) as error:
+        return damage(asked[0], error)
+
+
+def _of_whole_one(asked: tuple[Path, Sequence[Box]]) -> Fingerprint | Finding:
+    path, _ = asked
+    try:
+        data = path.read_bytes()
+        if images.probe(data).format == "JPEG":  # others show while they are decoded whether they are whole
+            jpeg.verify(data)
+    except (ImageFault, OSError) as error:
+        return damage(path, error)
+    del data
+    return _of_one(asked)
 
 
 def _laplacian(grey: NDArray[np.int64]) -> NDArray[np.int64]:

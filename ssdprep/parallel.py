@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -42,7 +43,8 @@ def in_order(
     waiting: deque[Future[list[Result]]] = deque()
     try:
         for parcel in parcels:
-            waiting.append(pool.submit(_run, function, parcel))
+            with _unheard(signal.SIGINT):  # this starts a worker where all are busy
+                waiting.append(pool.submit(_run, function, parcel))
             if len(waiting) >= _AHEAD * workers:
                 yield from waiting.popleft().result()
         while waiting:
@@ -112,6 +114,19 @@ def _processes(workers: int) -> Executor:
     from multiprocessing import get_context
 
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+
+
+@contextmanager
+def _unheard(number: signal.Signals) -> Iterator[None]:
+    """Who is started here never hears of a signal, not even before its first line; this process hears of it after."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(function: Callable[[Item], Result], parcel: list[Item]) -> list[Result]:

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ssdprep import images
-from ssdprep.derived import damage, folder_beside
+from ssdprep.derived import folder_beside
+from ssdprep.faults import damage
 from ssdprep.metadata import effective
 from ssdprep.orient import Verdict, judge, to_upright
 from ssdprep.palette import palette

@@ -56,10 +56,10 @@ def provenance_and_faults(root: Path) -> tuple[Provenance, tuple[Finding, ...]]:
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark in front
             between = max(",;\t", key=file.readline().count)  # spreadsheets of many countries write semicolons
             file.seek(0)
-            rows = [(row.get(PICTURE), row.get(ORIGINAL)) for row in csv.DictReader(file, delimiter=between)]
+            rows = _rows(csv.DictReader(file, delimiter=between))
     except FileNotFoundError:
         return Provenance({}), ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
         message = f"cannot be read: {why}; which pictures were drawn from which photo is unknown"
         other = quoted(path.with_name(f"other-{TABLE}"))
@@ -68,5 +68,16 @@ def provenance_and_faults(root: Path) -> tuple[Provenance, tuple[Finding, ...]]:
             f"if it is a table of your own, give it another name: mv {quoted(path)} {other}"
         )
         return Provenance({}), (Finding(UNREADABLE, Severity.ERROR, path, 0, message, remedy),)
-    drawn = {folded(Path(one).stem): folded(Path(other).stem) for one, other in rows if one and other}
-    return Provenance(drawn), ()
+    return Provenance({folded(Path(one).stem): folded(Path(other).stem) for one, other in rows}), ()
+
+
+def _rows(table: csv.DictReader[str]) -> list[tuple[str, str]]:
+    """Picture and original of each row; none of a table of another make. ``ValueError`` for one that was cut."""
+    if not table.fieldnames:
+        raise ValueError("it is empty")
+    if not {PICTURE, ORIGINAL} <= set(table.fieldnames):
+        return []
+    rows = list(table)
+    if not rows or any(value is None for row in rows for value in row.values()):
+        raise ValueError(f"it ends in line {table.line_num}, unfinished")
+    return [(row[PICTURE], row[ORIGINAL]) for row in rows if row[PICTURE] and row[ORIGINAL]]

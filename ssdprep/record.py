@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -189,3 +190,11 @@ def untracked(items: Iterable[T], label: str, total: int | None = None) -> Itera
 
 
 Say = Callable[[str], None]  # takes one line meant for the user
+
+
+def merged(*found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """All findings; what two steps found on the same file under the same code is said once."""
+    first: dict[tuple[str, Path, int], Finding] = {}
+    for finding in chain(*found):
+        first.setdefault((finding.code, finding.path, finding.line), finding)
+    return tuple(first.values())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
+from ssdprep.labels import NO_CLASS, is_reserved
 from ssdprep.record import Dataset, Finding, Severity
 from ssdprep.statistics import Count, Statistics, class_counts
 from ssdprep.wording import counted, quoted
 
 IMBALANCE, FEW, UNTRAINED, NO_BOXES = "AUD001", "AUD002", "AUD003", "AUD004"
-TINY, UNTESTED, TAGGED = "AUD005", "AUD006", "ORI010"
+TINY, UNTESTED, BACKGROUND, TAGGED = "AUD005", "AUD006", "AUD007", "ORI010"
 
 _UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
 _FEW = 10  # boxes; a class with fewer is memorised, not learnt
@@ -34,6 +36,10 @@ def check_set(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
             remedy = f"label more of {rare!r}, or augment the photos that hold it"
             yield Finding(IMBALANCE, Severity.WARNING, root, 0, message, remedy)
     for name, count in classes.items():
+        if is_reserved(name):
+            message = f"a class is called {name!r}: {NO_CLASS}, and tfrecord refuses it"
+            rename = f"ssdprep repair {quoted(root)} --rename {shlex.quote(f'{name}=NAME')}"
+            yield Finding(BACKGROUND, Severity.ERROR, root, 0, message, f"{rename}, or delete its boxes")
         if count.boxes < _FEW:
             message = f"class {name!r} has {counted(count.boxes, 'box')}: too few to be learnt"
             yield Finding(FEW, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")

@@ -24,9 +24,13 @@ def of_plan(root: Path, made: Plan, shares: dict[str, Fraction]) -> Iterator[Fin
     yield from _uneven(root, made.photos, shares, made.units)
     yield from _missing(root, made.photos, shares, made.units)
     if made.held_out:
-        pictures = counted(made.held_out, "drawn picture")
-        message = f"{pictures} in no part: what they were drawn from is in val or test, or gone"
-        yield Finding(HELD_OUT, Severity.INFO, root, 0, message, "nothing to do; split before you augment to draw none")
+        yield held_out(root, made.held_out)
+
+
+def held_out(root: Path, count: int) -> Finding:
+    """A word on drawn pictures that are for no part."""
+    message = f"{counted(count, 'drawn picture')} in no part: what they were drawn from is in val or test, or gone"
+    return Finding(HELD_OUT, Severity.INFO, root, 0, message, "nothing to do; split before you augment to draw none")
 
 
 def of_left_out(root: Path, labelled: Sequence[Record], names: Collection[Path], unlabelled: int) -> Iterator[Finding]:

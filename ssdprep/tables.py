@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssdprep.console import Next
 from ssdprep.record import Severity
-from ssdprep.wording import counted, quoted
+from ssdprep.wording import counted, left_out, quoted
 
 _CLASSES = 30  # in a table on the terminal; --json holds all
 
@@ -41,9 +41,10 @@ def audit_report(report: Audit) -> Iterator[RenderableType | Next]:
 
     counts = {"photo": report.images, "box": report.boxes, "class": len(report.classes)}
     rest = {"without objects": report.negatives, "not labelled": report.unlabelled, "left out": report.left_out}
-    rest["annotations without photo"] = report.without_photo
     parts = [counted(count, noun) for noun, count in counts.items()]
     parts += [f"{count:,} {name}" for name, count in rest.items() if count]
+    if report.without_photo:
+        parts.append(f"{counted(report.without_photo, 'annotation')} without photo")
     yield Text.assemble(("audit    ", "bold"), ", ".join(parts))
     if report.classes:
         yield _class_table(report)
@@ -58,7 +59,8 @@ def audit_report(report: Audit) -> Iterator[RenderableType | Next]:
     if report.statistics.photo_sizes:
         sizes = [f"{size} ({count:,})" for size, count in list(report.statistics.photo_sizes.items())[:3]]
         more = len(report.statistics.photo_sizes) - len(sizes)
-        yield Text(f"photos:  {', '.join(sizes)}{f' and {more:,} other sizes' if more else ''}", style="dim")
+        others = f" and {counted(more, 'other size')}" if more else ""
+        yield Text(f"photos:  {', '.join(sizes)}{others}", style="dim")
     if report.page:
         yield Text.assemble("wrote    ", (f"{report.page}", "bold green"))
     severities = Counter(finding.severity.value for finding in report.findings)
@@ -124,7 +126,8 @@ def fix_report(report: FixReport) -> Iterator[RenderableType | Next]:
     what = f"{counted(report.changed_images, 'photo')} and {counted(report.changed_annotations, 'annotation')}"
     yield Text(f"changed  {'would be ' * report.dry_run}{what if changed else 'nothing'}")
     if report.lossless or report.reencoded:
-        kinds = {"without loss": report.lossless, "encoded again (their sides cut coded blocks)": report.reencoded}
+        lossy = "encoded again (sides that cut coded blocks, lossy WebP)"
+        kinds = {"without loss": report.lossless, lossy: report.reencoded}
         kinds["only their metadata corrected"] = report.changed_images - report.lossless - report.reencoded
         yield Text("turned   " + ", ".join(f"{count:,} {how}" for how, count in kinds.items() if count))
     if report.recovered:
@@ -203,7 +206,9 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:
     yield Text("labels:  " + ", ".join(f"{number} {name}" for name, number in report.labels.items()), style="dim")
     yield Text("photos:  " + ", ".join(f"{count:,} {how}" for how, count in report.how.items()), style="dim")
     total = sum(report.how.values())
-    yield Text(f"checked  {total:,} photos to their last block; every record read back and compared")
+    yield Text(f"checked  every block of {counted(total, 'photo')}; every record read back and compared")
+    if lost := left_out(report.left_out):
+        yield Text(lost, style="yellow")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
     yield Next(f"python -m ssd.train {quoted(report.out)}")
 

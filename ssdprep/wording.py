@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _NAMES = 12  # of classes in one sentence
@@ -24,6 +24,12 @@ def listed(names: Sequence[str]) -> str:
     """Class names in a sentence; of very many the first and how many more."""
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
     return ", ".join(names[:_NAMES]) + more
+
+
+def left_out(photos: Mapping[str, int]) -> str:
+    """A line on photos that are not in what was made, by the reason; empty where all are."""
+    why = ", ".join(f"{count:,} {reason}" for reason, count in photos.items() if count)
+    return f"left out {counted(sum(photos.values()), 'photo')}: {why}" if why else ""
 
 
 def clock(seconds: float) -> str:

@@ -49,7 +49,7 @@ def test_ssdprep_never_imports_ssd():
         ("labels", {"record", "pbtxt", "files"}),
         ("audit", {"record", "scan", "orient", "statistics", "set_checks", "likeness", "look", "page"}),
         ("statistics", {"record", "likeness"}),
-        ("set_checks", {"record", "statistics", "wording"}),
+        ("set_checks", {"record", "labels", "statistics", "wording"}),
         (
             "split",
             {

@@ -230,3 +230,28 @@ def test_a_set_without_a_box_is_not_fine(cli: Callable[..., Any], tmp_path: Path
     assert ran.code == 1
     assert "error AUD004 1 annotation and not one box" in ran.out
     assert "found    1 error\n" in ran.out
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_damage_that_no_header_shows_is_found_where_photos_are_looked_at(
+    cli: Callable[..., Any], tmp_path: Path, jobs: int
+) -> None:
+    pair(tmp_path, "a")
+    pair(tmp_path, "b")
+    data = (tmp_path / "b.jpg").read_bytes()
+    middle = len(data) * 3 // 4
+    (tmp_path / "b.jpg").write_bytes(data[: middle + 60] + data[middle:])
+    done = cli("audit", tmp_path, "--json", "--jobs", jobs)
+    found = [(f["path"].rpartition("/")[2], f["severity"]) for f in done.json["findings"] if f["code"] == "IMG004"]
+    assert (done.code, found) == (1, [("b.jpg", "error")])
+    assert cli("audit", tmp_path, "--no-pixels").code == 0
+
+
+def test_a_class_called_background_is_an_error_with_a_cure(cli: Callable[..., Any], tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml", [("Background", 10, 10, 30, 40)])
+    done = cli("audit", tmp_path, "--json")
+    (cure,) = [f["remedy"] for f in done.json["findings"] if f["code"] == "AUD007"]
+    assert cure == f"ssdprep repair {tmp_path} --rename Background=NAME, or delete its boxes"
+    assert cli("repair", tmp_path, "--rename", "Background=wall").code == 0
+    assert cli("audit", tmp_path).code == 0

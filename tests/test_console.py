@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
-from folders import annotation, pair
+from folders import annotation, pair, photo
 
 from ssdprep import console
 
@@ -210,3 +211,32 @@ def test_wrong_options_are_a_document_too(cli, words):
     assert ran.json["error"]["message"]
     assert ran.json["error"]["remedy"].endswith("--help")
     assert "Usage" in ran.err
+
+
+def test_a_terminal_without_the_letters_gets_their_numbers(tmp_path):
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml", [("苹果", 10, 10, 30, 40)])
+    for words in (("audit",), ("audit", "--json"), ("xml2csv",)):
+        command = [sys.executable, "-m", "ssdprep", words[0], str(tmp_path), *words[1:]]
+        env = {**ENV, "PYTHONIOENCODING": "cp1252"}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, encoding="cp1252")
+        assert (done.returncode, done.stderr) == (0, "")
+        if "--json" in words:
+            assert list(json.loads(done.stdout)["classes"]) == ["苹果"]
+        elif words == ("audit",):
+            assert r"\u82f9\u679c" in done.stdout
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_polite_kill_takes_back_what_is_half_written(tmp_path, jobs):
+    for number in range(100):
+        pair(tmp_path / "data", f"a{number}")
+    running = started("augment", tmp_path / "data", "--rotate", 9, "--copies", 1000, "--jobs", jobs)
+    images, deadline = tmp_path / ".data-augmented.partial/images", time.monotonic() + 60
+    while not (images.is_dir() and any(images.iterdir())):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.terminate()
+    assert (running.communicate(timeout=60)[1], running.returncode) == ("", 143)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -248,3 +248,13 @@ def test_a_table_never_takes_a_name_that_is_something_elses(cli: Callable[..., A
     assert ran.code == 2
     assert f"error: {tmp_path / name} is no " in ran.err
     assert "--out" in ran.err
+
+
+def test_boxes_of_a_lost_photo_are_not_given_to_another_of_its_name(tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    annotation(tmp_path / "old" / "a.xml", [("pear", 1, 2, 3, 4)])
+    annotation(tmp_path / "old" / "b.xml", [("plum", 1, 2, 3, 4)])
+    report = xml_to_csv(tmp_path)
+    assert [(row[0], row[3]) for row in rows(report.path)[1:]] == [("a.jpg", "apple"), ("b.jpg", "plum")]
+    assert [f.path.relative_to(tmp_path).as_posix() for f in report.findings if f.code == "CSV007"] == ["old/a.xml"]
+    assert (report.images, report.boxes, report.unlabelled) == (2, 2, 0)

@@ -193,6 +193,7 @@ def test_cut_and_damaged_pixels_are_faults(tmp_path):
         "half.png": (png(scene(EVEN))[:-300], "IMG003"),
         "bad.png": (bytes(bad_png), "IMG004"),
         "half.bmp": (saved(Image.fromarray(scene(EVEN)), "BMP")[:-500], "IMG003"),
+        "more_than_blocks.jpg": (whole[: middle + 300] + whole[middle:], "IMG004"),
     }
     for name, (data, code) in cases.items():
         path = written(tmp_path / name, data)
@@ -200,6 +201,13 @@ def test_cut_and_damaged_pixels_are_faults(tmp_path):
             with pytest.raises(ImageFault) as caught:
                 reader(path)
             assert caught.value.code == code, (name, reader)
+
+
+@pytest.mark.parametrize("filling", [bytes(50), b"\xa5\xa5", b"\xff" * 9])
+def test_filling_before_the_end_is_no_damage(tmp_path, filling):
+    whole = jpeg(scene(Size(160, 120), seed=1))
+    path = written(tmp_path / "a.jpg", whole[:-2] + filling + whole[-2:])
+    assert near(decoded(upright_bytes(path).data), decoded(whole), loss=2)
 
 
 # --- bytes for readers that know no EXIF ------------------------------------------------------------------------------

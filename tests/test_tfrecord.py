@@ -57,7 +57,7 @@ def test_the_command_writes_shards_label_map_and_manifest(cli, plain, tmp_path):
     assert part["classes"] == {"apple": 7, "milk carton": 3}
     assert [shard["images"] for shard in part["shards"]] == [3, 3, 2]
     assert done.json["labels"] == {"apple": 1, "milk carton": 2}
-    assert done.json["unlabelled"] == 1
+    assert done.json["left_out"] == {"unusable": 0, "without annotation": 1, "in no split": 0}
     assert [f["code"] for f in done.json["findings"] if f["code"].startswith("TFR")] == ["TFR001"]
     assert "every photo goes to train" in json.dumps(done.json["findings"])
 
@@ -266,6 +266,63 @@ def test_a_flipped_byte_is_found(written, tmp_path):
         list(read_tfrecords(copy))
     with pytest.raises(SsdprepError, match="holds no TFRecords"):
         list(read_tfrecords(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda shard, _: shard.unlink(), "is gone"),
+        (lambda shard, _: shard.write_bytes(b""), "is damaged: it has 0 bytes of"),
+        (lambda shard, _: shard.write_bytes(2 * shard.read_bytes()), "is damaged: it has"),
+        (lambda _, manifest: manifest.write_text("{}"), "manifest.json is damaged"),
+        (lambda _, manifest: manifest.write_text("[]"), "manifest.json is damaged"),
+        (lambda _, manifest: manifest.write_text(manifest.read_text()[:-200]), "manifest.json is damaged"),
+        (lambda _, manifest: manifest.write_text('{"splits": {"train": {"shards": [3]}}}'), "manifest.json is damaged"),
+    ],
+)
+def test_a_lost_shard_is_missed_by_every_reader(written, tmp_path, change, said):
+    import shutil
+
+    from ssd.data import open_source
+
+    copy = shutil.copytree(written.out, tmp_path / "copy")
+    change(next(copy.glob("test-*")), copy / "manifest.json")
+    for read in (open_source, lambda folder: list(read_tfrecords(folder))):
+        with pytest.raises(SsdprepError, match=said) as caught:
+            read(copy)
+        assert "ssdprep tfrecord" in caught.value.remedy
+
+
+def test_a_link_to_an_empty_folder_is_followed(cli, plain, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    done = cli("tfrecord", plain, "--out", tmp_path / "link")
+    assert done.code == 0, done.err
+    assert (tmp_path / "disk/manifest.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "disk", "link"]
+
+
+def test_drawn_pictures_that_are_for_no_part_are_said_once(cli, plain, tmp_path):
+    assert cli("augment", plain, "--flip-h", "--out", tmp_path / "drawn").code == 0
+    assert cli("split", tmp_path / "drawn", "--val", 0, "--test", 0.4).code == 0
+    done = cli("tfrecord", tmp_path / "drawn", "--json")
+    said = [
+        (f["code"], f["severity"], f["message"]) for f in done.json["findings"] if f["code"] in ("TFR002", "SPL006")
+    ]
+    drawn = done.json["left_out"]["in no split"]
+    assert drawn > 1
+    assert said == [
+        ("SPL006", "info", f"{drawn} drawn pictures in no part: what they were drawn from is in val or test, or gone")
+    ]
+
+
+def test_the_summary_counts_what_is_left_out(cli, plain, tmp_path):
+    whole = (plain / "p1.jpg").read_bytes()
+    (plain / "p1.jpg").write_bytes(whole[: len(whole) // 2])
+    (plain / "p2.xml").write_text("<annotation>")
+    done = cli("tfrecord", plain)
+    assert "left out 3 photos: 2 unusable, 1 without annotation\n" in done.out
+    assert "left out 3 photos: 2 unusable, 1 without annotation\n" in cli("augment", plain, "--flip-h").out
 
 
 def test_what_differs_when_read_back_stops_the_run(plain, tmp_path, monkeypatch):

@@ -28,8 +28,7 @@ from ssd.examples import Example
 from ssd.presets import preset
 from ssd.run import Run
 from ssd.trainer import start_from
-from ssdprep.derived import merged
-from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, merged, untracked
 from ssdprep.sheet_files import check_place
 from ssdprep.wording import counted, quoted
 

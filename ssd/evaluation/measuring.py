@@ -17,8 +17,7 @@ from ssd.evaluation.findings import findings_of
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import CONFIG, Run
-from ssdprep.derived import merged
-from ssdprep.record import Finding, Report, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
 
 COCO = tuple(name for name in CocoScore.__dataclass_fields__ if name != "per_class")  # the twelve figures
 

@@ -14,8 +14,7 @@ import tensorflow as tf
 
 from ssd.pipeline import to_input
 from ssdprep import images
-from ssdprep.derived import damage
-from ssdprep.faults import CUT_SHORT, UNREADABLE
+from ssdprep.faults import CUT_SHORT, UNREADABLE, damage
 from ssdprep.parallel import in_threads
 from ssdprep.record import Finding, Severity, SsdprepError
 from ssdprep.walk import walk

@@ -19,7 +19,7 @@ from ssdprep.wording import counted, quoted
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 OWN_SIZE, NO_SIZE, OWN_NAME = "CSV001", "CSV002", "CSV003"
-SAME_NAME, FRACTIONS, NOT_WRITTEN = "CSV004", "CSV005", "CSV006"
+SAME_NAME, FRACTIONS, NOT_WRITTEN, NAME_TAKEN = "CSV004", "CSV005", "CSV006", "CSV007"
 
 
 class Row(NamedTuple):
@@ -76,11 +76,13 @@ def xml_to_csv(
 
     dataset = scan_folder(Path(data), track=track)
     target = Path(out) if out is not None else dataset.root / "labels.csv"
-    labelled = [record for record in dataset.records if record.annotation is not None]
+    annotated = [record for record in dataset.records if record.annotation is not None]
+    lost = _lost(annotated)
+    labelled = [record for record in annotated if record not in lost]
     empty = [record for record in labelled if not record.objects]
     written = labelled if negatives else [record for record in labelled if record.objects]
     _write(_table(written), target)
-    findings = (*to_upright(dataset).findings, *_said_once(dataset.root, written))
+    findings = (*to_upright(dataset).findings, *map(_name_taken, lost), *_said_once(dataset.root, written))
     if empty and not negatives:
         findings += (_left_out(target, len(empty)),)
     return CsvReport(
@@ -89,7 +91,7 @@ def xml_to_csv(
         boxes=sum(len(record.objects) for record in labelled),
         negatives=len(empty),
         negatives_written=negatives,
-        unlabelled=len(dataset.records) - len(labelled),
+        unlabelled=len(dataset.records) - len(annotated),
         unusable=sum(_is_unusable(record, dataset.damaged) for record in written),
         findings=findings,
     )
@@ -215,6 +217,18 @@ def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:
     for code, severity, count, noun, message, remedy in said:
         if count:
             yield Finding(code, severity, root, 0, f"{counted(count, noun)} {message}", remedy)
+
+
+def _lost(annotated: Sequence[Record]) -> list[Record]:
+    """Annotations without photo that the table would give to a photo of that name, which has another annotation."""
+    names = {csv_name(record).casefold() for record in annotated if record.image}
+    return [record for record in annotated if record.image is None and csv_name(record).casefold() in names]
+
+
+def _name_taken(record: Record) -> Finding:
+    message = f"is of a photo that is not here, but another {csv_name(record)} is: not in the table"
+    remedy = "bring its photo back under a name of its own, or move it out of the folder"
+    return Finding(NAME_TAKEN, Severity.WARNING, record.path, 0, message, remedy)
 
 
 def _is_unusable(record: Record, damaged: Container[Path]) -> bool:

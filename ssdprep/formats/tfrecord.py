@@ -15,14 +15,15 @@ import numpy as np
 
 from ssdprep import __version__, derived, images
 from ssdprep.disk import sha256
-from ssdprep.faults import ImageFault
-from ssdprep.formats.records import read_entries, write_entry
+from ssdprep.faults import ImageFault, damage
+from ssdprep.formats.records import AGAIN, read_entries, write_entry
 from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, parse_stored, serialise
 from ssdprep.images import Encoded
 from ssdprep.labels import LabelMap, covering, write_label_map
 from ssdprep.parallel import in_order, shares
 from ssdprep.provenance import Provenance, read_provenance
-from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, merged, untracked
+from ssdprep.split_findings import held_out
 
 __all__ = ["Stored", "TfrecordReport", "parse_example", "parse_spec", "read_tfrecords", "write_tfrecords"]
 
@@ -40,7 +41,7 @@ class TfrecordReport(Report):
     splits: dict[str, dict[str, Any]]  # name -> images, negatives, boxes, classes, shards
     labels: dict[str, int]
     how: dict[str, int]  # photos by what was done to their bytes: passed through, turned without loss, transcoded
-    unlabelled: int  # photos left out because they have no annotation
+    left_out: dict[str, int]  # photos by why they are not in it; a finding says more
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -50,7 +51,7 @@ class TfrecordReport(Report):
             "splits": self.splits,
             "labels": self.labels,
             "how": self.how,
-            "unlabelled": self.unlabelled,
+            "left_out": self.left_out,
         }
 
 
@@ -118,15 +119,18 @@ def write_tfrecords(
         write_label_map(folder / LABEL_MAP, label_map)
         manifest = _manifest(folder, source, label_map, slots, written)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    damaged = [each for each in made if isinstance(each, Finding)]
     return TfrecordReport(
         out=out,
         splits=manifest["splits"],
         labels=manifest["labels"],
         how=manifest["how"],
-        unlabelled=source.unlabelled,
-        findings=derived.merged(
-            source.findings, odd_labels, _remarks(source, parts), (each for each in made if isinstance(each, Finding))
-        ),
+        left_out={
+            "unusable": source.unusable + len(damaged),
+            "without annotation": source.unlabelled,
+            "in no split": len(source.records) - len(slots),
+        },
+        findings=merged(source.findings, odd_labels, _remarks(source, parts, drawn), damaged),
     )
 
 
@@ -135,15 +139,34 @@ def read_tfrecords(folder: Path | str, split: str | None = None) -> Iterator[tup
 
     Needs TensorFlow. split: only this one. Raises `SsdprepError` for another folder or a damaged shard.
     """
-    folder = Path(folder)
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SsdprepError(f"{folder} holds no TFRecords of ssdprep: {error}", "ssdprep tfrecord DATA") from error
-    for name, part in manifest["splits"].items():
-        for shard in part["shards"] if split in (None, name) else ():
-            for _, _, entry in read_entries(folder / shard["file"]):
+    for name, shards in shards_of(Path(folder)).items():
+        for shard in shards if split in (None, name) else ():
+            for _, _, entry in read_entries(shard):
                 yield name, parse_stored(entry)
+
+
+def shards_of(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The files of each split, as the manifest of a folder that `write_tfrecords` wrote names them.
+
+    Raises `SsdprepError` for another folder, and where one of them is gone, or not as long as it was written.
+    """
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SsdprepError(f"{folder} holds no TFRecords of ssdprep: {error}", "ssdprep tfrecord DATA") from error
+    try:
+        sizes = {
+            split: {folder / str(shard["file"]): int(shard["bytes"]) for shard in part["shards"]}
+            for split, part in json.loads(text)["splits"].items()
+        }
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise SsdprepError(f"{folder / MANIFEST} is damaged", AGAIN) from error
+    for path, size in (pair for shards in sizes.values() for pair in shards.items()):
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            what = "is gone" if found is None else f"is damaged: it has {found:,} bytes of {size:,}"
+            raise SsdprepError(f"{path} {what}", f"{AGAIN}, or copy the whole folder anew")
+    return {split: tuple(shards) for split, shards in sizes.items()}
 
 
 def _places(source: derived.Source) -> dict[str, str]:
@@ -174,7 +197,7 @@ def _ready(path: Path) -> Ready | Finding:
     try:
         encoded = images.upright_bytes(path)
     except (ImageFault, OSError) as fault:
-        return derived.damage(path, fault)
+        return damage(path, fault)
     return Ready(encoded, sha256(encoded.data))
 
 
@@ -243,7 +266,7 @@ def _shard(path: Path, count: int) -> dict[str, Any]:
     return {"file": path.name, "images": count, "bytes": path.stat().st_size}
 
 
-def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> Iterator[Finding]:
+def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]], drawn: Provenance) -> Iterator[Finding]:
     """What the splits do not say."""
     split = f"ssdprep split {shlex.quote(str(source.root))}"
     if not source.splits:
@@ -252,6 +275,9 @@ def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]]) -> It
             NO_SPLITS, Severity.INFO, source.root, 0, "there are no splits: every photo goes to train", remedy
         )
     listed = {record.path for records in parts.values() for record in records}
-    for record in source.records:
-        if record.path not in listed:
+    unlisted = [record for record in source.records if record.path not in listed]
+    for record in unlisted:
+        if not drawn.is_drawn(record):
             yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --force")
+    if pictures := sum(map(drawn.is_drawn, unlisted)):
+        yield held_out(source.root, pictures)

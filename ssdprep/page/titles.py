@@ -60,6 +60,7 @@ _TITLES = {
     "AUD004": "Not one box",
     "AUD005": "Too small for the network",
     "AUD006": "Trained, but never tested",
+    "AUD007": "A class called background",
     "DUP001": "The same file several times",
     "DUP002": "Copies of a photo",
     "DUP003": "Tested on a copy of what is trained",

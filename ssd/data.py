@@ -107,7 +107,8 @@ def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequenc
 def readable(examples: Sequence[Example], *, track: Track = untracked) -> tuple[Sequence[Example], tuple[Finding, ...]]:
     """The examples whose photos can be decoded; a finding for each of the others. `SsdprepError` where none can.
 
-    Photos in TFRecords were decoded when they were written, and their checksums held when the records were opened.
+    Photos in TFRecords were looked at to their last block when they were written, and their checksums held when the
+    records were opened.
     """
     if isinstance(examples, RecordExamples):
         return examples, ()

@@ -35,7 +35,7 @@ class Example:
     boxes: np.ndarray
     ids: np.ndarray
     difficult: np.ndarray
-    shard: tuple[Path, int, int] | None = None  # a TFRecord file, and where in it the photo's message begins and ends
+    shard: tuple[Path, int, int] | None = None  # a TFRecord file, and where in it the photo's entry begins and ends
     original: str = ""  # names the photo that this picture was drawn from; "": nothing is known
 
     def encoded(self) -> bytes:
@@ -70,15 +70,15 @@ def chosen(examples: Sequence[Example], indices: Sequence[int]) -> Sequence[Exam
 
 
 def read_photo(shard: Path, begin: int, end: int) -> bytes:
-    """The photo of the message at these bytes, held to the SHA-256 that ssdprep stored with it.
+    """The photo of the entry at these bytes, held to the SHA-256 that ssdprep stored with it.
 
     `SsdprepError` names a file that is no longer what it was when it was opened.
     """
     with shard.open("rb") as file:
         file.seek(begin)
-        message = file.read(end - begin)
+        entry = file.read(end - begin)
     try:
-        features = tf.train.Example.FromString(message).features.feature
+        features = tf.train.Example.FromString(entry).features.feature
         (photo,) = features["image/encoded"].bytes_list.value
         digests = features["image/key/sha256"].bytes_list.value  # other writers may leave it out
     except (DecodeError, ValueError) as error:
@@ -119,15 +119,15 @@ class RecordTable:
     def add(self, shard: Path) -> Iterator[None]:
         """Read a file, row by row."""
         self.shards.append(shard)
-        for begin, _, message in read_entries(shard):
+        for begin, _, entry in read_entries(shard):
             try:
-                self._add(begin, message)
+                self._add(begin, entry)
             except (DecodeError, ValueError, IndexError) as error:
                 raise SsdprepError(f"{shard} holds at byte {begin:,} no labelled photo", AGAIN) from error
             yield
 
-    def _add(self, begin: int, message: bytes) -> None:
-        features = tf.train.Example.FromString(message).features.feature
+    def _add(self, begin: int, entry: bytes) -> None:
+        features = tf.train.Example.FromString(entry).features.feature
 
         def numbers(key: str) -> Sequence[float]:
             return features[key].float_list.value or features[key].int64_list.value
@@ -140,7 +140,7 @@ class RecordTable:
         (source,) = features["image/filename"].bytes_list.value
         drawn_from = features[ORIGINAL].bytes_list.value
         size = numbers("image/height")[0], numbers("image/width")[0]
-        self._rows.extend([len(self.shards) - 1, begin, begin + len(message), *map(int, size)])
+        self._rows.extend([len(self.shards) - 1, begin, begin + len(entry), *map(int, size)])
         self._ends.append(len(self._things) // 6)
         self.sources.append(source.decode())
         self.originals.append(drawn_from[0].decode() if drawn_from else folded(Path(source.decode()).stem))

@@ -37,8 +37,9 @@ def augment_report(report: AugmentReport) -> Iterator[RenderableType | Next]:
         yield Text(f"{counted(report.dropped, 'box')} dropped: {share}{emptied}")
     how = ", ".join(f"{count:,} {how}" for how, count in report.how.items())
     yield Text(f"photos: {report.photos:,} copied upright ({how})", style="dim")
-    if lost := left_out(report.left_out):
-        yield Text(lost, style="yellow")
+    lost = {"unusable": report.unusable, "without annotation": report.unlabelled}
+    if any(lost.values()):
+        yield Text(left_out(lost), style="yellow")
     if report.splits:
         yield Text("lists:  " + ", ".join(f"{name} {count:,}" for name, count in report.splits.items()), style="dim")
     yield Text.assemble("wrote   ", (f"{report.out}", "bold green"), "  augmentation.csv says what was done to each")

@@ -47,7 +47,8 @@ class AugmentReport(Report):
     emptied: int  # drawn pictures that lost their last box
     how: dict[str, int]  # photos by what was done to their bytes: passed through, turned without loss, transcoded
     splits: dict[str, int]  # photos and pictures in each list of ImageSets/Main
-    left_out: dict[str, int]  # photos by why they are not in it; a finding says more
+    unusable: int  # photos left out because they are damaged, or their labels broken or in doubt
+    unlabelled: int  # photos left out because they have no annotation
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -64,7 +65,8 @@ class AugmentReport(Report):
             "emptied": self.emptied,
             "how": self.how,
             "splits": self.splits,
-            "left_out": self.left_out,
+            "unusable": self.unusable,
+            "unlabelled": self.unlabelled,
             "recipe": {**self.recipe.operations, "min_visibility": self.recipe.min_visibility, "fit": self.recipe.fit},
             "seed": self.seed,
         }
@@ -165,6 +167,7 @@ def _report(
         emptied=sum(row["boxes"] > 0 == row["kept"] for row in rows),
         how=dict(Counter(each.how for each in done if each.fault is None)),
         splits=splits,
-        left_out={"unusable": source.unusable + len(faults), "without annotation": source.unlabelled},
-        findings=merged(source.findings, found, faults),
+        unusable=source.unusable + len(faults),
+        unlabelled=source.unlabelled,
+        findings=merged(source.findings, found, faults, (each.remark for each in done if each.remark)),
     )

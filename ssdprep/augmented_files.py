@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ssdprep import images, provenance
 from ssdprep.augment import Augmented, Drawn, Recipe, augment_image, rng_for
-from ssdprep.faults import ImageFault, damage
+from ssdprep.faults import ImageFault, damage, doubt
 from ssdprep.formats import voc
 from ssdprep.record import Finding, Object, Record, Size
 
@@ -36,6 +36,7 @@ class Done(NamedTuple):
     boxes: tuple[str, ...] = ()  # on the photo
     drawn: tuple[str, ...] = ()  # on the pictures drawn from it
     fault: Finding | None = None
+    remark: Finding | None = None  # on a photo that was used all the same
     inherited: tuple[dict[str, Any], ...] = ()  # its own row, where it is a drawn picture itself
 
 
@@ -65,7 +66,14 @@ def make(task: Task, *, folder: Path, recipe: Recipe, seed: int) -> Done:
         rows.append(_row(f"{name}.jpg", task, extension, copy, picture))
     start = (task.stem + extension, task.original, task.source)
     inherited = (dict(zip(COLUMNS, start, strict=False)),) if task.original else ()
-    return Done(encoded.how, tuple(rows), tuple(thing.name for thing in objects), tuple(names), inherited=inherited)
+    return Done(
+        encoded.how,
+        tuple(rows),
+        tuple(thing.name for thing in objects),
+        tuple(names),
+        remark=doubt(path, encoded.left_over),
+        inherited=inherited,
+    )
 
 
 def write_table(folder: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -148,7 +148,8 @@ def audit(
         FailOnChoice.ERROR
     ),
     no_pixels: Annotated[
-        bool, typer.Option("--no-pixels", help="Do not look for copies, dark and blurred photos: that takes longest.")
+        bool,
+        typer.Option("--no-pixels", help="Do not look for damage, copies, dark or blurred photos: it takes longest."),
     ] = False,
     jobs: Jobs = 0,
     json: Json = False,

@@ -106,6 +106,14 @@ def _interrupt(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _terminate(number: int, _: Any) -> NoReturn:
+    """A polite kill: what is half-written is taken back, as after Ctrl-C, and a second one does not disturb that."""
+    global interrupted
+    signal.signal(number, signal.SIG_IGN)
+    interrupted = True
+    sys.exit(128 + number)
+
+
 def show(report: Report, render: Callable[[Any], Iterable[RenderableType | Next]]) -> NoReturn:
     """Print a verb's answer, as JSON or as ``render`` lays it out, its findings after it; leave with its exit code."""
     try:
@@ -214,8 +222,8 @@ def run(app: Typer, name: str | None = None) -> NoReturn:
     """Run a command line: errors become one line with their cure, tracebacks only with --debug."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupt)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # what is half-written is taken back, as after Ctrl-C
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a class name may have letters that the terminal has not
             stream.reconfigure(errors="backslashreplace")

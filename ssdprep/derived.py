@@ -105,7 +105,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise SsdprepError(
             f"{out} exists and is not empty", f"delete it, or name another folder: --out {shlex.quote(f'{out}-2')}"
         )
-    whole = out.resolve()  # a link is followed: what it names is what appears
+    whole = Path(os.path.realpath(out))  # a link is followed: what it names is what appears
     partial = whole.with_name(f".{whole.name}.partial")
     with in_plain_words(out, "written"):
         partial.mkdir(parents=True, exist_ok=True)

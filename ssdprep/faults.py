@@ -19,6 +19,7 @@ UNREADABLE = "IMG013"  # the system does not open it: an ``OSError``, not an `Im
 GREYSCALE = "IMG014"
 NOT_RGB = "IMG015"
 SEVERAL_PICTURES = "IMG016"
+LEFT_OVER = "IMG017"
 
 _COPY_AGAIN = "copy the photo from its source again, or move it and its annotation out of the folder"
 
@@ -42,6 +43,18 @@ def damage(path: Path, error: ImageFault | OSError) -> Finding:
         return Finding(error.code, Severity.ERROR, path, 0, error.message, error.remedy)
     message = f"cannot be read: {error.strerror or error}"
     return Finding(UNREADABLE, Severity.ERROR, path, 0, message, "make it readable, or take it out of the folder")
+
+
+def doubt(path: Path, left_over: int) -> Finding | None:
+    """A word on a photo with so many bytes of pixel data too many; None where there are none."""
+    if not left_over:
+        return None
+    message = f"{left_over:,} bytes of its pixel data are in no block: part of it may be damaged"
+    remedy = (
+        "look at it: where it is shifted or has wrong colours, copy it from its source again; "
+        "else save it anew with an image editor"
+    )
+    return Finding(LEFT_OVER, Severity.WARNING, path, 0, message, remedy)
 
 
 def floats() -> ImageFault:

@@ -51,6 +51,7 @@ class Encoded(NamedTuple):
     format: Literal["JPEG", "PNG"]
     size: Size  # upright
     how: Literal["passed through", "turned without loss", "transcoded"]
+    left_over: int = 0  # bytes of the file's pixel data that are in no block: a sign of damage
 
 
 class Turned(NamedTuple):
@@ -125,7 +126,7 @@ def _encoded(data: bytes) -> Encoded:
                 return Encoded(data, "JPEG", upright, "passed through")
             if orientation != 1 and (turned := jpeg.turned_pixels(data, orientation)) is not None:
                 return Encoded(turned, "JPEG", upright, "turned without loss")
-        return Encoded(encode_jpeg(_pixels(data)), "JPEG", upright, "transcoded")
+        return Encoded(encode_jpeg(_pixels(data)), "JPEG", upright, "transcoded", jpeg.left_over(data))
     pixels = _pixels(data)
     if found.format == "PNG" and png.read_header(io.BytesIO(data)).plain:
         if orientation == 1:
@@ -193,7 +194,11 @@ def _edited(data: bytes, found: Probe, edit: Edit) -> Turned:
 def _pixels(data: bytes) -> Pixels:
     """Upright RGB pixels of a file's bytes."""
     found = probe(data)
-    pixels = _fast_jpeg(data) if found.format == "JPEG" and found.mode != "CMYK" else None
+    pixels = None
+    if found.format == "JPEG" and found.mode == "CMYK":
+        jpeg.verify(data)  # Pillow, which knows these colours, fills up what is missing
+    elif found.format == "JPEG":
+        pixels = _fast_jpeg(data)
     if pixels is None:
         pixels = np.asarray(_rgb(opened(io.BytesIO(data))))
         if found.format == "TIFF":  # Pillow applies its orientation while it decodes

@@ -20,7 +20,7 @@ NEAR_NAMES, UNUSED = "LBL001", "LBL002"
 
 _BACKGROUND = {"background", "none_of_the_above"}  # what maps of the TF object-detection API may say under id 0
 _RESERVED = {*_BACKGROUND, "???"}  # and what TFLite's lists have in their first line
-NO_CLASS = "'background' is what no box holds: it has the id 0 in every map"
+_NO_CLASS = "'background' is what no box holds: it has the id 0 in every map"
 _MACHINE_NAME = re.compile(r"/[mg]/\w+")  # of the Knowledge Graph, as Open Images writes them: nobody labels with these
 _SHOWN = 8  # names in a message
 
@@ -103,7 +103,7 @@ def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[L
         for name in sorted(used):
             if is_reserved(name):
                 raise SsdprepError(
-                    f"{used[name]}: a class is called {name!r}: {NO_CLASS}",
+                    f"{used[name]}: a class is called {name!r}: {_NO_CLASS}",
                     f"ssdprep repair DATA --rename {shlex.quote(f'{name}=NAME')}, or delete its boxes",
                 )
         return LabelMap.from_names(set(used)), ()
@@ -157,7 +157,7 @@ def read_label_map(path: Path | str) -> LabelMap:
     first: dict[str, int] = {}
     for name, line in items:
         if is_reserved(name):
-            raise fault(path, line, f"{name!r} as a class: {NO_CLASS}", "delete it; the others begin with 1")
+            raise fault(path, line, f"{name!r} as a class: {_NO_CLASS}", "delete it; the others begin with 1")
         if name in first:
             raise fault(path, line, f"the class {name!r} is there twice, first in line {first[name]}", "delete one")
         first[name] = line
@@ -175,7 +175,7 @@ def write_label_map(path: Path | str, labels: LabelMap) -> None:
     path = Path(path)
     for name in labels.names:
         if is_reserved(name):
-            raise SsdprepError(f"{name!r} as a class: {NO_CLASS}", "rename it in the annotations")
+            raise SsdprepError(f"{name!r} as a class: {_NO_CLASS}", "rename it in the annotations")
     text = _pbtxt(labels) if _format(path) == ".pbtxt" else _txt(path, labels)
     write_new(path, text.encode())
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +22,7 @@ from PIL import Image
 
 from ssdprep import images, jpeg
 from ssdprep.crops import Crop, look_at
-from ssdprep.faults import ImageFault, damage
+from ssdprep.faults import ImageFault, damage, doubt
 from ssdprep.parallel import in_order, shares
 from ssdprep.record import Box, Finding, Track, untracked
 
@@ -55,7 +56,10 @@ def fingerprint(path: Path, boxes: Sequence[Box] = ()) -> Fingerprint:
 
     boxes: in the upright photo, in its pixels; each gives a `Crop`. Raises `ImageFault`; ``OSError`` passes through.
     """
-    data = path.read_bytes()
+    return _fingerprint(path.read_bytes(), boxes)
+
+
+def _fingerprint(data: bytes, boxes: Sequence[Box]) -> Fingerprint:
     pixels = images.read_small(data, WORKING)
     picture = Image.fromarray(pixels).convert("L")
     grey = np.asarray(picture).astype(np.int64)
@@ -92,39 +96,39 @@ def fingerprints(
 def verified_fingerprints(
     photos: Mapping[Path, Sequence[Box]], *, jobs: int = 0, track: Track = untracked
 ) -> tuple[dict[Path, Fingerprint], tuple[Finding, ...]]:
-    """As `fingerprints`, of those photos that are whole to their last block; a finding for each of the others."""
-    return _looked_at(_of_whole_one, photos, jobs, track)
+    """As `fingerprints`; and what is wrong with photos that are not whole to their last block."""
+    return _looked_at(partial(_of_one, verify=True), photos, jobs, track)
+
+
+Look = tuple[Fingerprint | None, Finding | None]
 
 
 def _looked_at(
-    look: Callable[[tuple[Path, Sequence[Box]]], Fingerprint | Finding],
+    look: Callable[[tuple[Path, Sequence[Box]]], Look],
     photos: Mapping[Path, Sequence[Box]],
     jobs: int,
     track: Track,
 ) -> tuple[dict[Path, Fingerprint], tuple[Finding, ...]]:
     looks = in_order(look, photos.items(), **shares(photos, jobs)._asdict())
     pairs = list(zip(photos, track(looks, "Looking at photos", len(photos)), strict=True))
-    seen = {path: found for path, found in pairs if isinstance(found, Fingerprint)}
-    return seen, tuple(found for _, found in pairs if isinstance(found, Finding))
+    seen = {path: found for path, (found, _) in pairs if found}
+    return seen, tuple(fault for _, (_, fault) in pairs if fault)
 
 
-def _of_one(asked: tuple[Path, Sequence[Box]]) -> Fingerprint | Finding:
-    try:
-        return fingerprint(*asked)
-    except (ImageFault, OSError) as error:
-        return damage(asked[0], error)
-
-
-def _of_whole_one(asked: tuple[Path, Sequence[Box]]) -> Fingerprint | Finding:
-    path, _ = asked
+def _of_one(asked: tuple[Path, Sequence[Box]], *, verify: bool = False) -> Look:
+    path, boxes = asked
     try:
         data = path.read_bytes()
-        if images.probe(data).format == "JPEG":  # others show while they are decoded whether they are whole
-            jpeg.verify(data)
+        left_over = _verified(data) if verify else 0
+        return _fingerprint(data, boxes), doubt(path, left_over)
     except (ImageFault, OSError) as error:
-        return damage(path, error)
-    del data
-    return _of_one(asked)
+        return None, damage(path, error)
+
+
+def _verified(data: bytes) -> int:
+    """`ImageFault` for a JPEG that is damaged; of another, its bytes too many. Other formats show it when decoded."""
+    is_jpeg = images.probe(data).format == "JPEG"
+    return 0 if not is_jpeg or jpeg.verify(data) else jpeg.left_over(data)
 
 
 def _laplacian(grey: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -59,7 +59,7 @@ def provenance_and_faults(root: Path) -> tuple[Provenance, tuple[Finding, ...]]:
             rows = _rows(csv.DictReader(file, delimiter=between))
     except FileNotFoundError:
         return Provenance({}), ()
-    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
         message = f"cannot be read: {why}; which pictures were drawn from which photo is unknown"
         other = quoted(path.with_name(f"other-{TABLE}"))
@@ -78,6 +78,6 @@ def _rows(table: csv.DictReader[str]) -> list[tuple[str, str]]:
     if not {PICTURE, ORIGINAL} <= set(table.fieldnames):
         return []
     rows = list(table)
-    if not rows or any(value is None for row in rows for value in row.values()):
-        raise ValueError(f"it ends in line {table.line_num}, unfinished")
+    if rows and None in rows[-1].values():
+        raise ValueError(f"it ends in the middle of line {table.line_num}")
     return [(row[PICTURE], row[ORIGINAL]) for row in rows if row[PICTURE] and row[ORIGINAL]]

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -193,8 +192,10 @@ Say = Callable[[str], None]  # takes one line meant for the user
 
 
 def merged(*found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """All findings; what two steps found on the same file under the same code is said once."""
-    first: dict[tuple[str, Path, int], Finding] = {}
-    for finding in chain(*found):
-        first.setdefault((finding.code, finding.path, finding.line), finding)
-    return tuple(first.values())
+    """The findings of several steps; what an earlier one found in a line under the same code is not said again."""
+    said: set[tuple[str, Path, int]] = set()
+    kept: list[Finding] = []
+    for step in found:
+        kept += (fresh := [each for each in step if (each.code, each.path, each.line) not in said])
+        said.update((each.code, each.path, each.line) for each in fresh)
+    return tuple(kept)

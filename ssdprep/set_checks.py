@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from ssdprep.labels import NO_CLASS, is_reserved
+from ssdprep.labels import is_reserved
 from ssdprep.record import Dataset, Finding, Severity
 from ssdprep.statistics import Count, Statistics, class_counts
 from ssdprep.wording import counted, quoted
@@ -37,7 +37,7 @@ def check_set(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
             yield Finding(IMBALANCE, Severity.WARNING, root, 0, message, remedy)
     for name, count in classes.items():
         if is_reserved(name):
-            message = f"a class is called {name!r}: {NO_CLASS}, and tfrecord refuses it"
+            message = f"a class is called {name!r}: that stands for none in label maps, and tfrecord refuses it"
             rename = f"ssdprep repair {quoted(root)} --rename {shlex.quote(f'{name}=NAME')}"
             yield Finding(BACKGROUND, Severity.ERROR, root, 0, message, f"{rename}, or delete its boxes")
         if count.boxes < _FEW:

@@ -206,9 +206,10 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:
     yield Text("labels:  " + ", ".join(f"{number} {name}" for name, number in report.labels.items()), style="dim")
     yield Text("photos:  " + ", ".join(f"{count:,} {how}" for how, count in report.how.items()), style="dim")
     total = sum(report.how.values())
-    yield Text(f"checked  every block of {counted(total, 'photo')}; every record read back and compared")
-    if lost := left_out(report.left_out):
-        yield Text(lost, style="yellow")
+    yield Text(f"checked  {counted(total, 'photo')} to the last block; every record read back and compared")
+    lost = {"unusable": report.unusable, "without annotation": report.unlabelled, "in no split": report.unlisted}
+    if any(lost.values()):
+        yield Text(left_out(lost), style="yellow")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
     yield Next(f"python -m ssd.train {quoted(report.out)}")
 

@@ -27,9 +27,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def left_out(photos: Mapping[str, int]) -> str:
-    """A line on photos that are not in what was made, by the reason; empty where all are."""
+    """A line on photos that are not in what was made, by the reason."""
     why = ", ".join(f"{count:,} {reason}" for reason, count in photos.items() if count)
-    return f"left out {counted(sum(photos.values()), 'photo')}: {why}" if why else ""
+    return f"left out {counted(sum(photos.values()), 'photo')}: {why}"
 
 
 def clock(seconds: float) -> str:

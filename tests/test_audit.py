@@ -236,15 +236,24 @@ def test_a_set_without_a_box_is_not_fine(cli: Callable[..., Any], tmp_path: Path
 def test_damage_that_no_header_shows_is_found_where_photos_are_looked_at(
     cli: Callable[..., Any], tmp_path: Path, jobs: int
 ) -> None:
-    pair(tmp_path, "a")
-    pair(tmp_path, "b")
+    for name in "abc":
+        pair(tmp_path, name)
     data = (tmp_path / "b.jpg").read_bytes()
     middle = len(data) * 3 // 4
-    (tmp_path / "b.jpg").write_bytes(data[: middle + 60] + data[middle:])
+    (tmp_path / "b.jpg").write_bytes(data[:middle] + b"\xff\xd9")
+    (tmp_path / "c.jpg").write_bytes(data[: middle + 60] + data[middle:])
     done = cli("audit", tmp_path, "--json", "--jobs", jobs)
-    found = [(f["path"].rpartition("/")[2], f["severity"]) for f in done.json["findings"] if f["code"] == "IMG004"]
-    assert (done.code, found) == (1, [("b.jpg", "error")])
+    found = [(f["path"].rpartition("/")[2], f["severity"], f["code"]) for f in done.json["findings"]]
+    assert {("b.jpg", "error", "IMG004"), ("c.jpg", "warning", "IMG017")} <= set(found)
+    assert done.code == 1
     assert cli("audit", tmp_path, "--no-pixels").code == 0
+    for verb in (("tfrecord",), ("augment", "--flip-h")):
+        done = cli(
+            verb[0], tmp_path, *verb[1:], "--out", tmp_path.with_name(f"{verb[0]}-{jobs}"), "--json", "--jobs", jobs
+        )
+        said = {f["code"]: f["path"].rpartition("/")[2] for f in done.json["findings"] if f["code"].startswith("IMG0")}
+        assert said == {"IMG004": "b.jpg", "IMG017": "c.jpg"}
+        assert done.json["unusable"] == 1
 
 
 def test_a_class_called_background_is_an_error_with_a_cure(cli: Callable[..., Any], tmp_path: Path) -> None:
@@ -255,3 +264,14 @@ def test_a_class_called_background_is_an_error_with_a_cure(cli: Callable[..., An
     assert cure == f"ssdprep repair {tmp_path} --rename Background=NAME, or delete its boxes"
     assert cli("repair", tmp_path, "--rename", "Background=wall").code == 0
     assert cli("audit", tmp_path).code == 0
+
+
+def test_three_faults_in_one_line_are_three_findings(cli: Callable[..., Any], tmp_path: Path) -> None:
+    """Some tools write all of an annotation into one line."""
+    photo(tmp_path / "a.jpg")
+    path = annotation(
+        tmp_path / "a.xml", [("apple", 30, 10, 10, 40), ("pear", 31, 10, 10, 40), ("plum", 32, 10, 10, 40)]
+    )
+    path.write_text("".join(line.strip() for line in path.read_text().splitlines()))
+    done = cli("audit", tmp_path, "--json")
+    assert [f["code"] for f in done.json["findings"] if f["code"] == "VOC003"] == ["VOC003"] * 3

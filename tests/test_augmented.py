@@ -52,7 +52,7 @@ def test_a_complete_set_comes_out(cli, data, tmp_path):
     assert found.findings == ()
     assert len(found.records) == 24
     report = done.json
-    assert (report["photos"], report["pictures"], report["left_out"]["without annotation"]) == (8, 16, 1)
+    assert (report["photos"], report["pictures"], report["unlabelled"]) == (8, 16, 1)
     counted = {name: sum(t.name == name for r in found.records for t in r.objects) for name in found.classes}
     assert report["boxes"] == counted
     assert report["recipe"]["rotate"] == 20
@@ -229,11 +229,11 @@ def test_the_cure_of_a_missing_split_names_the_folder(cli, data, tmp_path, split
     assert "ssdprep split data" in found["AUG001" if split else "AUG002"]
 
 
-@pytest.mark.parametrize("damage", ["binary", "empty", "cut in a line", "cut after the header"])
+@pytest.mark.parametrize("damage", ["binary", "empty", "cut in a line"])
 def test_a_table_that_cannot_be_read_stops_the_split(cli, data, tmp_path, damage):
     out = augment_folder(data, recipe=TURN, jobs=1).out
     whole = (out / "augmentation.csv").read_bytes()
-    ends = {"empty": 0, "cut in a line": whole.rindex(b",", 0, -80), "cut after the header": whole.index(b"\n") + 1}
+    ends = {"empty": 0, "cut in a line": whole.rindex(b",", 0, -80)}
     (out / "augmentation.csv").write_bytes(b"\xff\xfe" if damage == "binary" else whole[: ends[damage]])
     done = cli("split", out)
     assert done.code == 2

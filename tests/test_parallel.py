@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -99,3 +100,21 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path):
     )
     assert done.returncode == 1
     assert "if __name__ == '__main__':" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_never_hear_ctrl_c_and_the_parent_hears_it_afterwards() -> None:
+    """Not even before their first line of Python, where nothing could answer it."""
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append("ctrl-c"))
+    try:
+        masks = list(in_order(_blocked, range(3), jobs=2))
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert masks == [True] * 3
+    assert heard == ["ctrl-c"]
+
+
+def _blocked(_: int) -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -57,7 +57,7 @@ def test_the_command_writes_shards_label_map_and_manifest(cli, plain, tmp_path):
     assert part["classes"] == {"apple": 7, "milk carton": 3}
     assert [shard["images"] for shard in part["shards"]] == [3, 3, 2]
     assert done.json["labels"] == {"apple": 1, "milk carton": 2}
-    assert done.json["left_out"] == {"unusable": 0, "without annotation": 1, "in no split": 0}
+    assert [done.json[key] for key in ("unusable", "unlabelled", "unlisted")] == [0, 1, 0]
     assert [f["code"] for f in done.json["findings"] if f["code"].startswith("TFR")] == ["TFR001"]
     assert "every photo goes to train" in json.dumps(done.json["findings"])
 
@@ -309,7 +309,7 @@ def test_drawn_pictures_that_are_for_no_part_are_said_once(cli, plain, tmp_path)
     said = [
         (f["code"], f["severity"], f["message"]) for f in done.json["findings"] if f["code"] in ("TFR002", "SPL006")
     ]
-    drawn = done.json["left_out"]["in no split"]
+    drawn = done.json["unlisted"]
     assert drawn > 1
     assert said == [
         ("SPL006", "info", f"{drawn} drawn pictures in no part: what they were drawn from is in val or test, or gone")

@@ -13,7 +13,11 @@ from ssdprep.formats.protobuf import Feature, Kind, example
 from ssdprep.formats.records import read_entries, write_entry
 from ssdprep.record import SsdprepError
 
-tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+try:
+    import tensorflow as tf
+except ImportError:
+    tf = None
+beside_tensorflow = pytest.mark.skipif(tf is None, reason="TensorFlow is not installed")
 
 LISTS = st.one_of(
     st.builds(Feature, st.just(Kind.BYTES), st.lists(st.binary(max_size=300), max_size=4)),
@@ -43,23 +47,27 @@ def written(path: Path, entries: list[bytes]) -> list[int]:
         return [write_entry(file, entry) for entry in entries]
 
 
+@beside_tensorflow
 @given(st.dictionaries(st.sampled_from(KEYS), LISTS))
 def test_an_example_has_the_bytes_that_tensorflow_gives_it(features: dict[str, Feature]) -> None:
     assert example(features) == of_tensorflow(features).SerializeToString(deterministic=True)
 
 
+@beside_tensorflow
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=200), LISTS, max_size=5))
 def test_tensorflow_reads_any_example(features: dict[str, Feature]) -> None:
     """Whatever the keys; where one begins another, TensorFlow puts the longer first."""
     assert tf.train.Example.FromString(example(features)) == of_tensorflow(features)
 
 
+@beside_tensorflow
 @pytest.mark.parametrize("length", [0, 127, 128, 16_383, 16_384, 2_097_152])
 def test_lengths_of_every_number_of_bytes(length: int) -> None:
     features = {"image/encoded": Feature(Kind.BYTES, [bytes(length)])}
     assert example(features) == of_tensorflow(features).SerializeToString(deterministic=True)
 
 
+@beside_tensorflow
 def test_a_file_has_the_bytes_that_tensorflow_gives_it(tmp_path: Path) -> None:
     entries = [b"", b"a", bytes(range(256)) * 5000]
     written(tmp_path / "ours", entries)

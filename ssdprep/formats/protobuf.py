@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_SIZED = 2  # the wire type of what says first how long it is: messages, bytes, numbers in a row
+_LEN = 2  # the wire type of what says first how long it is: messages, bytes, numbers in a row
 
 
 class Kind(IntEnum):
@@ -50,7 +50,7 @@ def _list(feature: Feature) -> list[bytes]:
 
 def _field(number: int, parts: Sequence[bytes]) -> list[bytes]:
     """A field of these bytes. They stay in parts: a photo of megabytes is copied once, in the end."""
-    return [_varint(number << 3 | _SIZED) + _varint(sum(map(len, parts))), *parts]
+    return [_varint(number << 3 | _LEN) + _varint(sum(map(len, parts))), *parts]
 
 
 def _varint(value: int) -> bytes:

@@ -58,7 +58,7 @@ def serialise(
     }
     if original:
         features[ORIGINAL] = _texts(original)
-    for side, column in zip(Box._fields, shares_of(objects, encoded.size).T, strict=True):
+    for side, column in zip(Box._fields, _shares(objects, encoded.size).T, strict=True):
         features[BOX + side] = Feature(Kind.FLOATS, column)
     return protobuf.example(features)
 
@@ -67,7 +67,7 @@ def _texts(*values: str) -> Feature:
     return Feature(Kind.BYTES, [value.encode(errors="replace") for value in values])
 
 
-def shares_of(objects: Sequence[Object], size: Size) -> NDArray[np.float32]:
+def _shares(objects: Sequence[Object], size: Size) -> NDArray[np.float32]:
     """Boxes as shares of the sides, float32 (N, 4) xmin ymin xmax ymax in 0..1."""
     edges = np.array([thing.box for thing in objects], dtype=np.float64).reshape(-1, 4)
     return np.clip(edges / [*size, *size], 0.0, 1.0).astype(np.float32)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ssdprep import __version__, derived, images
 from ssdprep.disk import sha256
-from ssdprep.faults import ImageFault, damage
+from ssdprep.faults import ImageFault, damage, doubt
 from ssdprep.formats.records import AGAIN, read_entries, write_entry
 from ssdprep.formats.tfexample import Stored, parse_example, parse_spec, parse_stored, serialise
 from ssdprep.images import Encoded
@@ -24,6 +24,7 @@ from ssdprep.parallel import in_order, shares
 from ssdprep.provenance import Provenance, read_provenance
 from ssdprep.record import Finding, Record, Report, Severity, SsdprepError, Track, merged, untracked
 from ssdprep.split_findings import held_out
+from ssdprep.walk import folded
 
 __all__ = ["Stored", "TfrecordReport", "parse_example", "parse_spec", "read_tfrecords", "write_tfrecords"]
 
@@ -41,7 +42,9 @@ class TfrecordReport(Report):
     splits: dict[str, dict[str, Any]]  # name -> images, negatives, boxes, classes, shards
     labels: dict[str, int]
     how: dict[str, int]  # photos by what was done to their bytes: passed through, turned without loss, transcoded
-    left_out: dict[str, int]  # photos by why they are not in it; a finding says more
+    unusable: int  # photos left out because they are damaged, or their labels broken or in doubt
+    unlabelled: int  # photos left out because they have no annotation
+    unlisted: int  # photos left out because they are in no split
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -51,7 +54,9 @@ class TfrecordReport(Report):
             "splits": self.splits,
             "labels": self.labels,
             "how": self.how,
-            "left_out": self.left_out,
+            "unusable": self.unusable,
+            "unlabelled": self.unlabelled,
+            "unlisted": self.unlisted,
         }
 
 
@@ -70,6 +75,7 @@ class Ready(NamedTuple):
 
     encoded: Encoded
     sha256: str  # of its bytes
+    remark: Finding | None
 
 
 class Written(NamedTuple):
@@ -119,18 +125,17 @@ def write_tfrecords(
         write_label_map(folder / LABEL_MAP, label_map)
         manifest = _manifest(folder, source, label_map, slots, written)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    damaged = [each for each in made if isinstance(each, Finding)]
     return TfrecordReport(
         out=out,
         splits=manifest["splits"],
         labels=manifest["labels"],
         how=manifest["how"],
-        left_out={
-            "unusable": source.unusable + len(damaged),
-            "without annotation": source.unlabelled,
-            "in no split": len(source.records) - len(slots),
-        },
-        findings=merged(source.findings, odd_labels, _remarks(source, parts, drawn), damaged),
+        unusable=source.unusable + len(slots) - len(written),
+        unlabelled=source.unlabelled,
+        unlisted=len(source.records) - len(slots),
+        findings=merged(
+            source.findings, odd_labels, _remarks(source, parts, drawn), (e for e in made if isinstance(e, Finding))
+        ),
     )
 
 
@@ -198,7 +203,7 @@ def _ready(path: Path) -> Ready | Finding:
         encoded = images.upright_bytes(path)
     except (ImageFault, OSError) as fault:
         return damage(path, fault)
-    return Ready(encoded, sha256(encoded.data))
+    return Ready(encoded, sha256(encoded.data), doubt(path, encoded.left_over))
 
 
 def _write_shards(
@@ -212,7 +217,9 @@ def _write_shards(
                 if isinstance(ready, Finding):
                     yield ready
                     continue
-                encoded, known = ready
+                encoded, known, remark = ready
+                if remark:
+                    yield remark
                 entry = serialise(slot.source_id, encoded, known, slot.record.objects, labels, slot.original)
                 made.append(Written(slot, encoded.how, known, write_entry(file, entry)))
         _compare(folder / name, made)
@@ -222,7 +229,10 @@ def _write_shards(
 def _compare(path: Path, made: Sequence[Written]) -> None:
     """`SsdprepError` unless a shard holds exactly the entries that were written."""
     remedy = "check the disk and run it again"
-    found = [checksum for _, checksum, _ in read_entries(path)]
+    try:
+        found = [checksum for _, checksum, _ in read_entries(path)]
+    except SsdprepError:
+        raise SsdprepError(f"{path.name} does not read back as it was written", remedy) from None
     if len(found) != len(made):
         raise SsdprepError(f"{path.name}: {len(made)} photos were written, {len(found)} read back", remedy)
     for wrote, checksum in zip(made, found, strict=True):
@@ -276,8 +286,10 @@ def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]], drawn
         )
     listed = {record.path for records in parts.values() for record in records}
     unlisted = [record for record in source.records if record.path not in listed]
+    trained = {folded(record.path.stem) for record in parts.get("train", ())}
+    pictures = {r for r in unlisted if drawn.is_drawn(r) and drawn.original_of(r) not in trained}
     for record in unlisted:
-        if not drawn.is_drawn(record):
+        if record not in pictures:
             yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --force")
-    if pictures := sum(map(drawn.is_drawn, unlisted)):
-        yield held_out(source.root, pictures)
+    if pictures:
+        yield held_out(source.root, len(pictures))

@@ -238,5 +238,7 @@ def test_a_polite_kill_takes_back_what_is_half_written(tmp_path, jobs):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     running.terminate()
+    time.sleep(0.01)
+    running.terminate()  # GNU timeout sends two
     assert (running.communicate(timeout=60)[1], running.returncode) == ("", 143)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -6,7 +6,7 @@ import resource
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -154,8 +154,8 @@ def test_a_set_smaller_than_a_batch_fills_it(examples):
 @pytest.mark.parametrize(("spoil", "told"), [(Path.unlink, "No such file"), (lambda p: p.write_bytes(b""), "IMG001")])
 def test_a_photo_that_goes_while_training_runs_is_named(examples, tmp_path, training, spoil, told):
     copies = []
-    for example in examples:
-        (path := tmp_path / Path(example.source).name).write_bytes(Path(example.source).read_bytes())
+    for number, example in enumerate(chain(*[examples] * 10)):  # more than is read ahead
+        (path := tmp_path / f"{number}-{Path(example.source).name}").write_bytes(Path(example.source).read_bytes())
         copies.append(replace(example, source=str(path)))
     batches = stream(copies, cached=0) if training else evaluation_batches(copies, SMALL.image_size, batch=4)
 
@@ -163,11 +163,11 @@ def test_a_photo_that_goes_while_training_runs_is_named(examples, tmp_path, trai
         with faults_named():
             for number, _ in enumerate(batches):
                 if not number:
-                    spoil(Path(copies[9].source))
+                    spoil(Path(copies[-1].source))
 
     with pytest.raises(SsdprepError) as raised:
         use()
-    assert copies[9].source in raised.value.message
+    assert copies[-1].source in raised.value.message
     assert raised.value.remedy
 
 

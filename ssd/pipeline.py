@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,14 +134,53 @@ def evaluation_batches(examples: Sequence[Example], size: tuple[int, int], *, ba
 def faults_named() -> Iterator[None]:
     """Within the block a photo that cannot be read raises the `SsdprepError` that names it.
 
-    From where photos are read to where batches are used TensorFlow carries an error's text and nothing else.
+    From where photos are read to where batches are used TensorFlow carries an error's text and nothing else. However
+    the block is left early, it is not left before the readers have come to rest: see `_Readers`.
     """
     try:
         yield
     except tf.errors.OpError as error:
+        readers.rest()
         if found := re.search(f"{_FAULT}(.*)", error.message):
             raise SsdprepError(*json.loads(found[1])) from error
         raise
+    except BaseException:
+        readers.rest()
+        raise
+
+
+class _Readers:
+    """The threads of TensorFlow that are in Python, to read photos ahead.
+
+    An iterator that Python frees waits for them, and holds Python's lock meanwhile, which they wait for: for ever. So
+    nobody may drop an iterator while they are at work. They come to rest by themselves where nobody takes batches: what
+    they may read ahead is bounded.
+    """
+
+    _STILL, _PATIENCE = 0.2, 60.0  # seconds without a reader that count as rest, and after which it is given up
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._last = threading.Lock(), 0, 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
+            self._last = time.monotonic()
+
+    def rest(self) -> None:
+        """Wait until no photo is being read."""
+        begin = time.monotonic()
+        while self._count or time.monotonic() - max(begin, self._last) < self._STILL:
+            if time.monotonic() - begin > self._PATIENCE:
+                return
+            time.sleep(self._STILL / 10)
+
+
+readers = _Readers()
 
 
 class _Pictures:
@@ -155,9 +195,10 @@ class _Pictures:
         """Of an element of a data set: uint8 (H, W, 3), boxes (N, 4), ids (N,)."""
 
         def read(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            index = place(number)
-            example = self._examples[index]
-            return self._picture(index, example), example.boxes, example.ids
+            with readers:
+                index = place(number)
+                example = self._examples[index]
+                return self._picture(index, example), example.boxes, example.ids
 
         image, boxes, ids = tf.numpy_function(read, [number], (tf.uint8, tf.float32, tf.int32))
         return (

@@ -28,7 +28,8 @@ from ssd.training.stages import Recipe
 from ssd.training.unfinished import STATE, identity_of_run
 from ssdprep import __version__
 from ssdprep.labels import LabelMap
-from ssdprep.record import Finding, Report, Say, SsdprepError, Track, merged, untracked
+from ssdprep.record import Finding, Report, Say, Severity, SsdprepError, Track, merged, untracked
+from ssdprep.wording import quoted
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,11 @@ def _photos_of(data: Path, seed: int, track: Track) -> _Photos:
     (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
     for name, examples in (("train", training), ("val", validation)):
         if not any(len(example.ids) for example in examples):
+            lost = "; its annotations have errors" * any(f.severity is Severity.ERROR for f in source.findings)
+            anew = f"label more photos, or share them out anew: {source.shared_out_anew}"
             raise SsdprepError(
-                f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured",
-                f"label more photos, or share them out anew: {source.shared_out_anew}",
+                f"no photo of the {name} part of {source.path} has a box: nothing can be learnt or measured{lost}",
+                f"ssdprep audit {quoted(source.path)} says what is wrong with them" if lost else anew,
             )
     findings = merged(source.findings, bad, also_bad)
     lost = source.photos_left_out + len(bad) + len(also_bad)

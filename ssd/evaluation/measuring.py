@@ -103,7 +103,8 @@ def evaluate_folder(
 ) -> Evaluation:
     """Score the detector in a run folder on a data set.
 
-    ``split`` None: test where there is one, else what the run set aside of its own data, else all of it.
+    ``split`` None: test where there is one, else what the run set aside of its own data, else all of it where nothing
+    of it is for training.
     html: where to write it all as one page with charts and the worst photos. Raises `SsdprepError` where there is no
     run, no data, no such split, no box in it, a class that the detector does not know, or ``html`` is no place for it.
     """
@@ -134,7 +135,8 @@ def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[E
     """The split that is meant, and its photos; "val" is what the run set aside where its own data has no such split."""
     recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     is_its_own = "data" in recorded and Path(recorded["data"]).resolve() == source.path.resolve()
-    name = split or ("test" if "test" in source.splits else "val" if is_its_own else "all")
+    rest = "test" if source.splits.get("train") else "all"  # there is none: that is said, rather than training measured
+    name = split or ("test" if "test" in source.splits else "val" if is_its_own else rest)
     if name == "val" and is_its_own and not source.splits.get("val"):
         return name, train_and_val(source, int(recorded["seed"]))[1]
     return name, source.split(name)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ssd.detector import backbone_layers
 from ssd.pictures import curves, sheet
-from ssd.pipeline import Example, faults_named, training_batches
+from ssd.pipeline import Example, faults_named, readers, training_batches
 from ssd.run import Run
 from ssd.sampling import steps_per_epoch
 from ssd.training.checkpoints import EpochBar, KeepBest, StopAtNonFinite
@@ -132,7 +132,13 @@ def _fit(
                 steps_per_epoch=steps,
                 initial_epoch=first,
                 epochs=stage.end,
-                callbacks=[StopAtNonFinite(training, recipe, seed, stage.begin), *callbacks],
+                callbacks=[
+                    StopAtNonFinite(training, recipe, seed, stage.begin),
+                    *callbacks,
+                    keras.callbacks.LambdaCallback(
+                        on_train_end=lambda logs: readers.rest()
+                    ),  # `fit` drops its iterator
+                ],
                 verbose=0,
                 shuffle=False,  # the stream is shuffled already
             )

@@ -37,9 +37,9 @@ def detect(network, bgr, about, limits):
     return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept]
 
 
-def pictures(path, suffixes=(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")):
+def pictures(path, kinds=(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")):
     """(name, file, drawing, rate, upright BGR or None); OpenCV itself turns photos and videos as their tags say."""
-    photos = [each for each in sorted(path.rglob("*")) or [path] if each.suffix.lower() in suffixes]
+    photos = [p for p in sorted(path.rglob("*")) or [path] if p.suffix.lower() in kinds and ".ssdprep" not in p.parts]
     yield from ((str(p), p, p.relative_to(path.parent if p == path else path), 0, cv2.imread(str(p))) for p in photos)
     film, number = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path)), 0
     while film and ((frame := film.read()[1]) is not None or not number):

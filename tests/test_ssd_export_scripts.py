@@ -86,6 +86,9 @@ def test_the_script_finds_what_predict_finds(exported, files, sample, tmp_path, 
             if opened.format == "JPEG" and tags.setdefault(opened.getexif().get(0x0112, 1), photo) == photo:
                 shutil.copy2(photo, tmp_path / "photos")
     assert len(tags) > 3
+    backup = tmp_path / "photos" / ".ssdprep" / "backup" / "0001-fix-exif"  # originals that `ssdprep fix-exif` keeps
+    backup.mkdir(parents=True)
+    shutil.copy2(tags[1], backup)
     ours = run(
         "ssd.predict", exported / "run", tmp_path / "photos", "--threshold", LOW, "--out", tmp_path / "ours", "--json"
     )

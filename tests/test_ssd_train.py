@@ -161,6 +161,16 @@ def test_a_run_is_not_judged_by_what_it_learnt_from(photos, trained, tmp_path):
     assert run("ssd.evaluate", own, data, "--split", "all", "--json").json["images"] == 20
 
 
+def test_photos_for_training_are_no_exam_unless_it_is_said(photos, trained, tmp_path):
+    """The list of test photos is there, and empty."""
+    shutil.copytree(photos, tmp_path / "set")
+    (tmp_path / "set/ImageSets/Main/test.txt").write_text("")
+    done = run("ssd.evaluate", trained, tmp_path / "set")
+    assert done.code == 2
+    assert "has no photos in split 'test', only in all, train" in done.err
+    assert "--split all, where it is meant as a whole" in " ".join(done.err.split())
+
+
 def test_evaluation_equals_pycocotools(photos, trained):
     """The figures of the command, and pycocotools fed with the same run's detections."""
     pytest.importorskip("pycocotools")

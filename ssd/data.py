@@ -14,7 +14,7 @@ import numpy as np
 from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of
 from ssdprep.derived import read_source
 from ssdprep.faults import damage
-from ssdprep.formats.tfrecord import MANIFEST, shards_of
+from ssdprep.formats.tfrecord import LABEL_MAP, MANIFEST, shards_of
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
@@ -161,7 +161,7 @@ def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
 
 
 def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source:
-    own = path / "label_map.pbtxt"
+    own = path / LABEL_MAP
     table, ends = RecordTable(), dict[str, int]()
     for split, shards in shards_of(path).items():
         for shard in shards:

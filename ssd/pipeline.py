@@ -139,13 +139,10 @@ def faults_named() -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except BaseException as error:
         readers.rest()
-        if found := re.search(f"{_FAULT}(.*)", error.message):
+        if isinstance(error, tf.errors.OpError) and (found := re.search(f"{_FAULT}(.*)", error.message)):
             raise SsdprepError(*json.loads(found[1])) from error
-        raise
-    except BaseException:
-        readers.rest()
         raise
 
 

@@ -7,7 +7,7 @@ likeness. docs/likeness.md says how well this tells copies from other photos of 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -90,32 +90,28 @@ def fingerprints(
     their start. The result is the same with any number.
     """
     asked = dict(photos) if isinstance(photos, Mapping) else dict.fromkeys(photos, ())
-    return _looked_at(_of_one, asked, jobs, track)[0]
+    return _looked_at(asked, jobs, track, verify=False)[0]
 
 
 def verified_fingerprints(
     photos: Mapping[Path, Sequence[Box]], *, jobs: int = 0, track: Track = untracked
 ) -> tuple[dict[Path, Fingerprint], tuple[Finding, ...]]:
     """As `fingerprints`; and what is wrong with photos that are not whole to their last block."""
-    return _looked_at(partial(_of_one, verify=True), photos, jobs, track)
-
-
-Look = tuple[Fingerprint | None, Finding | None]
+    return _looked_at(photos, jobs, track, verify=True)
 
 
 def _looked_at(
-    look: Callable[[tuple[Path, Sequence[Box]]], Look],
-    photos: Mapping[Path, Sequence[Box]],
-    jobs: int,
-    track: Track,
+    photos: Mapping[Path, Sequence[Box]], jobs: int, track: Track, *, verify: bool
 ) -> tuple[dict[Path, Fingerprint], tuple[Finding, ...]]:
-    looks = in_order(look, photos.items(), **shares(photos, jobs)._asdict())
+    looks = in_order(partial(_of_one, verify=verify), photos.items(), **shares(photos, jobs)._asdict())
     pairs = list(zip(photos, track(looks, "Looking at photos", len(photos)), strict=True))
     seen = {path: found for path, (found, _) in pairs if found}
     return seen, tuple(fault for _, (_, fault) in pairs if fault)
 
 
-def _of_one(asked: tuple[Path, Sequence[Box]], *, verify: bool = False) -> Look:
+def _of_one(
+    asked: tuple[Path, Sequence[Box]], *, verify: bool
+) -> tuple[Fingerprint, Finding | None] | tuple[None, Finding]:
     path, boxes = asked
     try:
         data = path.read_bytes()

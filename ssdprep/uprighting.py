@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ssdprep import checks
 from ssdprep.disk import Version, read
-from ssdprep.faults import HOLDS_PLACE, UNREADABLE, ImageFault
+from ssdprep.faults import HOLDS_PLACE, UNREADABLE, ImageFault, damage
 from ssdprep.formats import voc
 from ssdprep.metadata import effective
 from ssdprep.orient import Decision, Verdict
@@ -96,8 +96,7 @@ def _bring_upright(task: Task) -> Made:
     except _Changed:
         return Made(findings=(_changed_meanwhile(record.image),))
     except ImageFault as fault:
-        finding = Finding(fault.code, Severity.ERROR, record.image, 0, fault.message, fault.remedy)
-        return Made(findings=(finding,))
+        return Made(findings=(damage(record.image, fault),))
     except OSError as error:
         return Made(findings=(_unreadable(error, record.image),))
     if record.annotation is None or not task.decision.decided:

@@ -147,7 +147,7 @@ def check_folder(
         *census_findings(counts, data, source.shared_out_anew),
         *evidence_findings(evidence, data),
         *colour_findings(colours, data),
-        *(found for found in label_findings(looks, data) if str(found.path) not in miscoloured),
+        *(each for each in label_findings(looks, data) if str(each.path) not in miscoloured),
         *_reach_findings(reach, unreached, data, preset_name),
         *first_findings(steps, counts[0].boxes, data, weights),
         *memory_findings(memorised, data),

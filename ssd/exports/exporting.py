@@ -32,6 +32,7 @@ from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
 from ssd.run import CONFIG, Run
 from ssdprep.files import write_new
+from ssdprep.formats.tfrecord import MANIFEST
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
 
@@ -158,7 +159,7 @@ def export_run(
 
 def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:
     """The photos of ``data``, or those that the run recorded, or none."""
-    if data is not None and not (data / "manifest.json").is_file() and not any(data.rglob("*.xml")):
+    if data is not None and not (data / MANIFEST).is_file() and not any(data.rglob("*.xml")):
         checked, findings = readable(_some([_unlabelled(source.path) for source in sources_in([data])]), track=track)
         return Photos(checked, checked, f"{data}, without labels", findings)
     recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))

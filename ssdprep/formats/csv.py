@@ -78,7 +78,8 @@ def xml_to_csv(
     target = Path(out) if out is not None else dataset.root / "labels.csv"
     annotated = [record for record in dataset.records if record.annotation is not None]
     lost = _lost(annotated)
-    labelled = [record for record in annotated if record.path not in {each.path for each in lost}]
+    nowhere = set(lost)
+    labelled = [record for record in annotated if record not in nowhere]
     empty = [record for record in labelled if not record.objects]
     written = labelled if negatives else [record for record in labelled if record.objects]
     _write(_table(written), target)

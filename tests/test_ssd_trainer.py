@@ -304,12 +304,20 @@ def test_a_finished_run_detects_as_its_model_does(squares, tmp_path):
     for rows, same in zip(before, loaded.detect(squares, **every_box), strict=True):
         apart = np.abs(rows[:, None] - same).max(axis=-1)  # near-equal scores may change places
         assert len(rows) == len(same)
-        assert apart.min(axis=0).max() < 1e-3
-        assert apart.min(axis=1).max() < 1e-3
+        assert apart.min(axis=0)[_above_the_cut(same)].max() < 1e-3
+        assert apart.min(axis=1)[_above_the_cut(rows)].max() < 1e-3
     for either in (run, loaded):
         either.model.trainable_variables[0].assign(either.model.trainable_variables[0] * 0.0)
     assert not np.array_equal(before[0], next(run.detect(squares, **every_box)))
     assert np.array_equal(next(loaded.detect(squares)), next(Run.load(tmp_path / "run").detect(squares)))
+
+
+def _above_the_cut(rows: np.ndarray) -> np.ndarray:
+    """Whether a row is certain to be among the candidates of its class: which is the last hangs on the last digit."""
+    lowest = {number: rows[rows[:, 0] == number, 1].min() for number in np.unique(rows[:, 0])}
+    certain = np.array([score > lowest[number] + 1e-5 for number, score in rows[:, :2]])
+    assert certain.sum() > len(rows) / 2
+    return certain
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

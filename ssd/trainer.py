@@ -6,7 +6,8 @@ import json
 import platform
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,9 @@ from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
 from ssd.training.unfinished import STATE, identity_of_run
 from ssdprep import __version__
+from ssdprep.disk import in_plain_words
 from ssdprep.labels import LabelMap
+from ssdprep.lock import held
 from ssdprep.record import Finding, Report, Say, Severity, SsdprepError, Track, merged, untracked
 from ssdprep.wording import quoted
 
@@ -98,38 +101,40 @@ def train_folder(
     config, folder = preset(preset_name), out or Path("runs") / data.resolve().name
     if is_chief(strategy):
         _require_room(folder, force)
-    keras.utils.set_random_seed(seed)
-    photos = _photos_of(data, seed, track)
-    with strategy.scope():
-        run = Run.new(config, photos.labels)
-    pretrained = start_from(run, weights)
-    require_same(strategy, lambda: _identity(run, photos, recipe, seed))
-    start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
-    say(f"{run.config.name}: {run.model.count_params():,} parameters, {len(run.anchors):,} anchors, {start}")
-    say(introduced(data, len(photos.training), len(photos.validation), run.labels.names))
-    if photos.left_out:
-        say(photos.left_out)
-    if is_chief(strategy) and force:
-        (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
-    counts = {"train": len(photos.training), "val": len(photos.validation)}
-    facts = {
-        "data": str(data.resolve()),  # for whoever evaluates it from another folder
-        "weights": weights,
-        "seed": seed,
-        "recipe": recipe.to_dict(),
-        "photos": counts,
-        "boxes": {
-            "train": boxes_by_class(photos.training, run.labels), "val": boxes_by_class(photos.validation, run.labels)
-        },
-        "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
-                     "python": platform.python_version()},
-        "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
-    }  # fmt: skip
-    history = train(
-        run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
-        say=say, track=track, tensorboard=tensorboard,
-    )  # fmt: skip
-    return Trained(folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings)
+    with _alone_in(folder) if is_chief(strategy) else nullcontext():
+        keras.utils.set_random_seed(seed)
+        photos = _photos_of(data, seed, track)
+        with strategy.scope():
+            run = Run.new(config, photos.labels)
+        pretrained = start_from(run, weights)
+        require_same(strategy, lambda: _identity(run, photos, recipe, seed))
+        start = f"{len(pretrained)} layers from {weights}" if pretrained else "random weights"
+        say(f"{run.config.name}: {run.model.count_params():,} parameters, {len(run.anchors):,} anchors, {start}")
+        say(introduced(data, len(photos.training), len(photos.validation), run.labels.names))
+        if photos.left_out:
+            say(photos.left_out)
+        if is_chief(strategy) and force:
+            (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
+        counts = {"train": len(photos.training), "val": len(photos.validation)}
+        facts = {
+            "data": str(data.resolve()),  # for whoever evaluates it from another folder
+            "weights": weights,
+            "seed": seed,
+            "recipe": recipe.to_dict(),
+            "photos": counts,
+            "boxes": {
+                "train": boxes_by_class(photos.training, run.labels),
+                "val": boxes_by_class(photos.validation, run.labels),
+            },
+            "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
+                         "python": platform.python_version()},
+            "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
+        }  # fmt: skip
+        history = train(
+            run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
+            say=say, track=track, tensorboard=tensorboard,
+        )  # fmt: skip
+        return Trained(folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings)
 
 
 class _Photos(NamedTuple):
@@ -171,6 +176,21 @@ def _require_room(folder: Path, force: bool) -> None:
     """`SsdprepError` where a finished run would be replaced unasked; an unfinished one goes on."""
     if not force and (folder / CONFIG).exists() and not (folder / STATE).exists():
         raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep every other training out of a run folder; one that stays empty is gone again. `SsdprepError` if it is in."""
+    with in_plain_words(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".lock"
+    with held(lock, f"another training is writing {folder}"):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps what is open; and most folders are not empty
+                lock.unlink()
+                folder.rmdir()
 
 
 def _identity(run: Run, photos: _Photos, recipe: Recipe, seed: int) -> str:

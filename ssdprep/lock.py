@@ -1,4 +1,4 @@
-"""One ssdprep at a time changes a folder: a lock that the system frees when its process ends, however it ends."""
+"""One process at a time changes a folder: a lock that the system frees when its process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ else:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Keep every other ssdprep from changing a folder. `SsdprepError` where one is at it already."""
-    path = root / STATE / LOCK
+    with held(root / STATE / LOCK, f"another ssdprep is changing {root}"):
+        yield
+
+
+@contextmanager
+def held(path: Path, otherwise: str) -> Iterator[None]:
+    """Hold a lock file, made where it is missing and its folder too. `SsdprepError` where another process holds it.
+
+    Who holds it may remove it.
+    """
     while True:
         path.parent.mkdir(exist_ok=True)
         try:
@@ -30,7 +39,7 @@ def locked(root: Path) -> Iterator[None]:
             continue
         try:
             if not is_mine(file):
-                raise SsdprepError(f"another ssdprep is changing {root}", "wait until it is done, then run it again")
+                raise SsdprepError(otherwise, "wait until it is done, then run it again")
             if _is_at(file, path):  # else its holder tidied it away meanwhile
                 yield
                 return

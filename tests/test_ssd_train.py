@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def cut(photos) -> Path:
 
 
 def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos, cut):
+    (cut / ".lock").unlink()  # which the kill left, and every training removes
     before = {p.name: p.read_bytes() for p in cut.iterdir()}
     done = run("ssd.train", photos, "--epochs", "3", *SIDE, own(photos), "--rate", "0.002", "--out", cut)
     assert done.code == 2
@@ -139,6 +141,30 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path
         assert all(x.tobytes() == y.tobytes() for x, y in zip(one, other, strict=True))
     timed = {"images_per_second": 0.0, "seconds": 0.0}
     assert [replace(line, **timed) for line in a.history] == [replace(line, **timed) for line in b.history]
+
+
+def test_two_trainings_do_not_share_a_folder(photos, tmp_path):
+    folder = tmp_path / "run"
+    words = ["-m", "ssd.train", photos, "--epochs", "9", *SIDE, own(photos), "--out", folder]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    first = subprocess.Popen(
+        [sys.executable, *map(str, words)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (folder / ".lock").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        second = run("ssd.train", photos, *SIDE, own(photos), "--out", folder, "--force")
+    finally:
+        first.terminate()
+    assert second.code == 2
+    assert "another training is writing" in " ".join(second.err.split())
+    assert first.wait(60) == 128 + signal.SIGTERM
+
+
+def test_a_refused_training_leaves_no_folder(photos, tmp_path):
+    assert run("ssd.train", photos.with_name("whole") / "absent", "--out", tmp_path / "run").code == 2
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_run_is_not_overwritten(photos, trained):

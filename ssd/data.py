@@ -65,6 +65,11 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
     """
     if (path / MANIFEST).is_file():
         return _from_tfrecords(path, labels, track)
+    if any(path.glob("*.tfrecord")) and not walk(path).photos:
+        raise SsdprepError(
+            f"{path} holds TFRecords, and no {MANIFEST} that tells of them",
+            "copy the whole folder that ssdprep tfrecord wrote, or name the photos",
+        )
     source = read_source(path, track=track)
     present = sorted({thing.name for record in source.records for thing in record.objects})
     labels = labels or LabelMap.from_names(present)

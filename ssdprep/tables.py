@@ -211,7 +211,8 @@ def tfrecord_report(report: TfrecordReport) -> Iterator[RenderableType | Next]:
     if any(lost.values()):
         yield Text(left_out(lost), style="yellow")
     yield Text.assemble("wrote    ", (f"{report.out}", "bold green"))
-    yield Next(f"python -m ssd.train {quoted(report.out)}")
+    if report.labels:
+        yield Next(f"python -m ssd.train {quoted(report.out)}")
 
 
 def preview_report(report: PreviewReport) -> Iterator[RenderableType | Next]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 import pytest
-from conftest import run
+from conftest import REPOSITORY, run
 from make_photos import exif_block, scene, stored
 from PIL import Image
 
@@ -304,6 +307,24 @@ def test_an_unfinished_video_goes_only_where_it_is_ours(detector, tmp_path):
     assert (tmp_path / "cut" / ".unfinished.mp4").exists()
     predict_photos(detector, [still], tmp_path / "cut")
     assert {path.name for path in (tmp_path / "cut").iterdir()} == {"still.jpg", "predictions.jsonl"}
+
+
+FULL = """
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+runpy.run_module("ssd.predict", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_full_disk_is_said_with_the_folder(detector, folder, tmp_path):
+    words = [sys.executable, "-c", FULL, detector, folder, "--no-draw", "--out", tmp_path / "drawn"]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(list(map(str, words)), env=env, capture_output=True, text=True)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert f"{tmp_path / 'drawn'} cannot be written: File too large" in said
+    assert "make room on the disk" in said
 
 
 @pytest.mark.parametrize("option", ["to_csv", "to_xml"])

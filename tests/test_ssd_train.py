@@ -277,6 +277,28 @@ def test_tfrecords_are_seen_as_photos_are(photos, trained, tmp_path):
     assert done.json["images"] == len(sets[0])
     counted = np.bincount(np.concatenate([e.ids for e in sets[0]]), minlength=len(detector.labels.names) + 1)
     assert [c["boxes"] for c in done.json["per_class"].values()] == counted[1:].tolist()
+    (records / "manifest.json").unlink()
+    refused = run("ssd.evaluate", trained, records)
+    assert refused.code == 2
+    assert "holds TFRecords, and no manifest.json" in " ".join(refused.err.split())
+
+
+def test_an_evaluation_leaves_out_what_is_found_on_other_photos(photos, trained, tmp_path):
+    """A class name that is empty is an error wherever it stands; on a photo for training it is none of this exam."""
+    data = tmp_path / "set"
+    shutil.copytree(photos, data)
+    for part in ("train", "test"):
+        stem = (data / "ImageSets" / "Main" / f"{part}.txt").read_text().split()[0]
+        annotation = data / f"{stem}.xml"
+        odd = "<object><name></name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+        annotation.write_text(annotation.read_text().replace("</annotation>", f"{odd}</annotation>"))
+    found = {
+        part: {f["path"] for f in run("ssd.evaluate", trained, data, *words, "--json").json["findings"]}
+        for part, words in {"test": (), "all": ("--split", "all")}.items()
+    }
+    named = {part: {Path(path).name for path in paths if path.endswith(".xml")} for part, paths in found.items()}
+    assert named["test"] == {annotation.name}
+    assert len(named["all"]) == 2
 
 
 @pytest.mark.parametrize(

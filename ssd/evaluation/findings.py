@@ -37,12 +37,12 @@ def findings_of(
     upright = np.bincount(judged.truth.classes[~is_turned[judged.truth.images]], minlength=len(judged.wanted))
     accounted = {*found_as, *np.flatnonzero(2 * upright < judged.wanted).tolist()}
     findings = (
+        *of_colours,  # first: of several findings it is the cause
         *found_everywhere(judged, names, data, accounted),
         *never_found(judged, names, data, accounted, lambda: boxes_in_training(run, detector.labels)),
         *(of_exchanged if not of_colours else ()),  # classes told by their colour alone look so too
         *shifted(judged, is_turned, data),
         *of_turned,
-        *of_colours,
         *few_boxes(judged, names, data),
     )
     return tuple(finding.about(data) for finding in findings)

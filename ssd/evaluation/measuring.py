@@ -124,7 +124,7 @@ def evaluate_folder(
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*merged(source.findings, bad), *doubts)
+    findings = (*merged(_concerning(examples, source), bad), *doubts)
     report = Evaluation(run, data, name, detector.labels.names, scores, diagnosis, findings, html)
     if html is not None:
         write_page(report, examples, html, track=track)
@@ -140,6 +140,12 @@ def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[E
     if name == "val" and is_its_own and not source.splits.get("val"):
         return name, train_and_val(source, int(recorded["seed"]))[1]
     return name, source.split(name)
+
+
+def _concerning(examples: Sequence[Example], source: Source) -> list[Finding]:
+    """The findings of a data set but those on photos of its other parts."""
+    whole, here = ({Path(e.source).stem for e in part} for part in (source.splits["all"], examples))
+    return [finding for finding in source.findings if finding.path.stem not in whole - here]
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:

@@ -18,6 +18,7 @@ from ssd.prediction.labelling import Labelled, no_annotation, require_places, wr
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import PhotoOrVideo, Picture, pictures, sources_in
 from ssd.run import Run
+from ssdprep.disk import in_plain_words
 from ssdprep.palette import palette
 from ssdprep.record import Finding, Report, Size, SsdprepError, Track, untracked
 
@@ -94,13 +95,14 @@ def predict_photos(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
     require_places(to_csv, to_xml, out, force=force)
-    clear(out, drawings=draw)
-    seen = _look(detector, sources, limits, every=every, keep=draw)
     total = None if any(source.is_video for source in sources) else len(sources)
-    drawings = Illustration(out, sources, palette(detector.labels.names), most=most, every=every)
-    results = drawings.draw(seen, ahead=BATCH_KEPT) if draw else _noted(out, seen)
-    every_one = list(track(results, "Finding objects", total))
-    drawings.sheet(f"{run.name}: found, from score {limits} on")
+    with in_plain_words(out, "written"):
+        clear(out, drawings=draw)
+        seen = _look(detector, sources, limits, every=every, keep=draw)
+        drawings = Illustration(out, sources, palette(detector.labels.names), most=most, every=every)
+        results = drawings.draw(seen, ahead=BATCH_KEPT) if draw else _noted(out, seen)
+        every_one = list(track(results, "Finding objects", total))
+        drawings.sheet(f"{run.name}: found, from score {limits} on")
     found = [each for each in every_one if isinstance(each, Found)]
     of_photos = tuple(each for each in found if each.frame is None)
     if to_csv is not None:

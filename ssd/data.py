@@ -95,9 +95,7 @@ def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequenc
     choice is the same on every machine; what `ssdprep augment` drew from those photos is then left out of train.
     Without any split, the whole set counts as train; `SsdprepError` where it has others and no train.
     """
-    if "train" not in source.splits and len(source.splits) > 1:
-        raise SsdprepError(f"{source.path} is split, and no photo is for training", source.shared_out_anew)
-    training = source.split("train" if "train" in source.splits else "all")
+    training = _training(source)
     if source.splits.get("val"):
         return training, source.splits["val"]
     if len(training) < 2:
@@ -107,6 +105,19 @@ def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequenc
     held = {e.source for e in validation} | {e.original for e in validation if e.original}
     kept = [i for i, e in enumerate(training) if e.source not in held and e.original not in held]
     return chosen(training, kept), validation
+
+
+def train_with_val(source: Source) -> Sequence[Example]:
+    """What to train on where nothing is to be validated on: all but the test split, and what no split has."""
+    listed = {e.source for part in (_training(source), source.splits.get("val", ())) for e in part}
+    whole = source.split("all")
+    return chosen(whole, [i for i, e in enumerate(whole) if e.source in listed])
+
+
+def _training(source: Source) -> Sequence[Example]:
+    if "train" not in source.splits and len(source.splits) > 1:
+        raise SsdprepError(f"{source.path} is split, and no photo is for training", source.shared_out_anew)
+    return source.split("train" if "train" in source.splits else "all")
 
 
 def readable(examples: Sequence[Example], *, track: Track = untracked) -> tuple[Sequence[Example], tuple[Finding, ...]]:

@@ -26,7 +26,7 @@ INK, CLASS, BOXES, GOOD, TIGHT = "#24292f", "#8250df", "#bf8700", "#1a7f37", "#0
 
 
 def curves(history: Sequence[Epoch], path: Path) -> None:
-    """Loss and validation AP over the epochs, as PNG; the epoch that was kept is marked."""
+    """Loss over the epochs, and AP where it was measured, as PNG; the epoch that was kept is marked."""
     from ssdprep.files import write_new
 
     png = BytesIO()
@@ -40,22 +40,25 @@ def curves_figure(history: Sequence[Epoch]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    from ssd.training.history import best_of, is_measured
+
     epochs = [line.epoch for line in history]
     figure = Figure(figsize=(9, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    loss, found = figure.subplots(1, 2)
+    loss, *measured = figure.subplots(1, 1 + is_measured(history), squeeze=False)[0]
     dot = "o" if len(history) == 1 else None  # a line of one point cannot be seen
     loss.plot(epochs, [line.loss for line in history], color=INK, marker=dot, label="loss")
     loss.plot(epochs, [line.class_loss for line in history], color=CLASS, marker=dot, label="class")
     loss.plot(epochs, [line.box_loss for line in history], color=BOXES, marker=dot, label="box")
     loss.set(title="training loss", ylim=(0, None))
-    best = max(history, key=lambda line: line.rank)
-    found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, marker=dot, label="AP50")
-    found.plot(epochs, [line.val_AP for line in history], color=TIGHT, marker=dot, label="AP")
-    found.plot([best.epoch], [best.val_AP], "o", color=TIGHT, label=f"kept: epoch {best.epoch}, {best.val_AP:.3f}")
-    found.set(title="on validation photos", ylim=(0, 1.02))
+    for found in measured:
+        best = best_of(history)
+        found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, marker=dot, label="AP50")
+        found.plot(epochs, [line.val_AP for line in history], color=TIGHT, marker=dot, label="AP")
+        found.plot([best.epoch], [best.val_AP], "o", color=TIGHT, label=f"kept: epoch {best.epoch}, {best.val_AP:.3f}")
+        found.set(title="on validation photos", ylim=(0, 1.02))
     freed = next((b.epoch - 0.5 for a, b in pairwise(history) if a.stage != b.stage), None)
-    for axes in (loss, found):
+    for axes in (loss, *measured):
         if freed:
             axes.axvline(freed, color="#afb8c1", linestyle=":", label="backbone freed" if axes is loss else None)
         axes.set(xlabel="epoch", xlim=(0.5, epochs[-1] + 0.5))

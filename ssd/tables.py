@@ -22,14 +22,20 @@ def train_report(report: Trained) -> Iterator[RenderableType | Next]:
     """The epoch that was kept, and where everything is."""
     from rich.text import Text
 
-    best, run = report.best, report.folder
+    best, run, measured = report.best, report.folder, report.photos["val"] > 0
+    how = (
+        f"val AP50 {best.val_AP50:.3f}, AP {best.val_AP:.3f}"
+        if measured
+        else "not measured, for it learnt from val too"
+    )
     yield Text.assemble(
         ("trained ", "bold green"),
         f"{counted(len(report.history), 'epoch')} in {clock(report.history[-1].seconds)}; kept epoch {best.epoch}: ",
-        (f"val AP50 {best.val_AP50:.3f}, AP {best.val_AP:.3f}", "bold"),
+        (how, "bold"),
     )
-    yield f"  {run}/curves.png      loss and AP over the epochs"
-    yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
+    yield f"  {run}/curves.png      {'loss and AP' if measured else 'loss'} over the epochs"
+    if measured:
+        yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
     yield Next(f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
 
 

@@ -85,6 +85,14 @@ def train(
             min=1, metavar="EPOCHS", help="Stop when so many brought no better AP on val.", show_default="never"
         ),
     ] = None,
+    with_val: Annotated[
+        bool,
+        typer.Option(
+            "--with-val",
+            help="Learn from the photos for validation too, once nothing is left to be chosen: no epoch is measured, "
+            "the last is kept.",
+        ),
+    ] = False,
     flip_v: Annotated[
         bool, typer.Option("--flip-v", help="Mirror top to bottom too: cells, parts, aerial photos.")
     ] = False,
@@ -143,7 +151,7 @@ def train(
 
     recipe = Recipe(
         epochs=epochs, batch=batch, rate=rate, optimizer=optimizer.value, weight_decay=weight_decay, patience=patience,
-        balance=balance, box_loss=box_loss.value, precision=precision.value,
+        balance=balance, with_val=with_val, box_loss=box_loss.value, precision=precision.value,
     )  # fmt: skip
     if flip_v:
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.data import BOX_LEFT_OUT, open_source, readable, train_and_val
+from ssd.data import BOX_LEFT_OUT, open_source, readable, train_and_val, train_with_val
 from ssd.detector import load_imagenet, load_weights
 from ssd.pipeline import Example
 from ssd.presets import preset
@@ -83,10 +83,10 @@ def train_folder(
     """Train a detector on a photo or TFRecord folder and leave a run folder.
 
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (of the epoch with the
-    best AP on val), history.csv, curves.png and validation.jpg. A run that was cut goes on after its last whole epoch,
-    and ends as if it had not been cut. ``tensorboard``: an event file too, where one process trains. ``strategy``: one
-    of `ssd.training.distribution`; of several workers only the chief says anything and writes. Raises `SsdprepError`
-    where it cannot start.
+    best AP on val; of the last where ``recipe`` is with val), history.csv, curves.png and validation.jpg. A run that
+    was cut goes on after its last whole epoch, and ends as if it had not been cut. ``tensorboard``: an event file too,
+    where one process trains. ``strategy``: one of `ssd.training.distribution`; of several workers only the chief says
+    anything and writes. Raises `SsdprepError` where it cannot start.
     """
     recipe = recipe or Recipe()
     strategy = strategy or tf.distribute.get_strategy()
@@ -98,12 +98,14 @@ def train_folder(
         )
     if not is_chief(strategy):
         say, track = (lambda line: None), untracked
+    if recipe.with_val and recipe.patience is not None:
+        raise SsdprepError("whoever learns from val too cannot wait for a better AP there", "leave out --patience")
     config, folder = preset(preset_name), out or Path("runs") / data.resolve().name
     if is_chief(strategy):
         _require_room(folder, force)
     with _alone_in(folder) if is_chief(strategy) else nullcontext():
         keras.utils.set_random_seed(seed)
-        photos = _photos_of(data, seed, track)
+        photos = _photos_of(data, recipe, seed, track)
         with strategy.scope():
             run = Run.new(config, photos.labels)
         pretrained = start_from(run, weights)
@@ -147,12 +149,13 @@ class _Photos(NamedTuple):
     left_out: str  # "" where nothing is
 
 
-def _photos_of(data: Path, seed: int, track: Track) -> _Photos:
+def _photos_of(data: Path, recipe: Recipe, seed: int, track: Track) -> _Photos:
     """The readable photos of a data set; `SsdprepError` where one of the parts has no box."""
     source = open_source(data, track=track)
-    (training, bad), (validation, also_bad) = (readable(part, track=track) for part in train_and_val(source, seed))
+    parts = (train_with_val(source), ()) if recipe.with_val else train_and_val(source, seed)
+    (training, bad), (validation, also_bad) = (readable(part, track=track) for part in parts)
     for name, examples in (("train", training), ("val", validation)):
-        if not any(len(example.ids) for example in examples):
+        if not (name == "val" and recipe.with_val) and not any(len(example.ids) for example in examples):
             lost = "; its annotations have errors" * any(f.severity is Severity.ERROR for f in source.findings)
             anew = f"label more photos, or share them out anew: {source.shared_out_anew}"
             raise SsdprepError(

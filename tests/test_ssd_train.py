@@ -246,6 +246,45 @@ def _xywh(corners: np.ndarray) -> list[list[float]]:
     return [[float(x0), float(y0), float(x1 - x0), float(y1 - y0)] for x0, y0, x1, y1 in corners]
 
 
+@pytest.fixture(scope="module")
+def with_val(photos) -> Path:
+    """A run that learnt from the photos for validation too, those of TFRecords."""
+    records, folder = photos.with_name("all-records"), photos.with_name("with-val")
+    assert run("ssdprep", "tfrecord", photos, "--out", records).code in (0, 1)
+    options = ("--with-val", "--tensorboard", "--epochs", "2", *SIDE, own(photos))
+    done = run("ssd.train", records, *options, "--out", folder)
+    assert done.code == 0, done.err
+    (folder / "said.txt").write_text(done.err + done.out)
+    return folder
+
+
+def test_with_val_all_but_the_test_is_learnt_from_and_the_last_epoch_kept(photos, trained, with_val):
+    said, answer = (with_val / "said.txt").read_text(), json.loads((trained / "answer.json").read_text())
+    stored = json.loads((with_val / "config.json").read_text())
+    assert stored["photos"] == {"train": sum(answer["photos"].values()), "val": 0}
+    assert sum(stored["boxes"]["val"].values()) == 0
+    assert stored["kept"]["epoch"] == 2
+    assert [line["val_AP"] for line in history_of(with_val)] == ["nan", "nan"]
+    assert "not measured" in said
+    assert " nan" not in said
+    assert {"curves.png", "tensorboard"} <= {p.name for p in with_val.iterdir()}
+    assert not (with_val / "validation.jpg").exists()
+
+
+def test_what_learnt_from_val_is_not_measured_on_it(photos, with_val):
+    records = photos.with_name("all-records")
+    assert run("ssd.evaluate", with_val, records, "--json").json["data"].endswith("split test")
+    refused = run("ssd.evaluate", with_val, records, "--split", "val")
+    assert refused.code == 2
+    assert "this detector learnt from val too" in " ".join(refused.err.split())
+
+
+def test_with_val_nothing_can_be_waited_for(photos, tmp_path):
+    done = run("ssd.train", photos, "--with-val", "--patience", "3", *SIDE, own(photos), "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "leave out --patience" in done.err
+
+
 def test_predict_draws_and_prints(photos, trained, tmp_path):
     images = sorted(photos.glob("*.jpg"))[:2]
     done = run("ssd.predict", trained, *images, "--threshold", "0.05", "--out", tmp_path / "drawn", "--json")

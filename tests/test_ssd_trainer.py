@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 from tiny import TINY
 
-from ssd.data import Source, train_and_val
+from ssd.data import Source, train_and_val, train_with_val
 from ssd.detector import backbone_layers, build_detector, copy_weights, load_weights
 from ssd.pipeline import Example, batch_examples
 from ssd.presets import preset
@@ -54,6 +54,15 @@ def test_the_test_split_is_never_trained_on():
     training, validation = train_and_val(source([*parts["train"], *parts["test"]], **parts), seed=0)
     assert {e.source for e in (*training, *validation)} == {e.source for e in parts["train"]}
     assert not {e.source for e in training} & {e.source for e in validation}
+
+
+@pytest.mark.parametrize("parts", [("train", "val", "test"), ("train", "test"), ("train", "val"), ()])
+def test_with_val_all_is_trained_on_but_the_test_split_and_what_no_split_has(parts):
+    made = {name: tuple(example(f"{name}{i}", 1) for i in range(9)) for name in parts}
+    rest = tuple(example(f"rest{i}", 1) for i in range(3))
+    training = train_with_val(source([*rest, *(e for part in made.values() for e in part)], **made))
+    meant = [e for name in parts if name != "test" for e in made[name]] or rest
+    assert sorted(e.source for e in training) == sorted(e.source for e in meant)
 
 
 @pytest.mark.parametrize("name", ["test", "val"])

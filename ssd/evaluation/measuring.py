@@ -135,8 +135,14 @@ def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[E
     """The split that is meant, and its photos; "val" is what the run set aside where its own data has no such split."""
     recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     is_its_own = "data" in recorded and Path(recorded["data"]).resolve() == source.path.resolve()
+    learnt_val = is_its_own and recorded.get("recipe", {}).get("with_val", False)
     rest = "test" if source.splits.get("train") else "all"  # there is none: that is said, rather than training measured
-    name = split or ("test" if "test" in source.splits else "val" if is_its_own else rest)
+    name = split or ("test" if "test" in source.splits else "val" if is_its_own and not learnt_val else rest)
+    if name == "val" and learnt_val:
+        raise SsdprepError(
+            "this detector learnt from val too (ssd.train --with-val): how well it finds what is there tells nothing",
+            "--split test; or evaluate the run that its options were chosen by",
+        )
     if name == "val" and is_its_own and not source.splits.get("val"):
         return name, train_and_val(source, int(recorded["seed"]))[1]
     return name, source.split(name)

@@ -169,7 +169,8 @@ def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos
     source = open_source(folder, detector.labels, track=track)
     if data is None or source.splits.get("val"):
         training, validation = train_and_val(source, int(recorded.get("seed", 0)))
-        part = "validation photos"
+        learnt = data is None and recorded.get("recipe", {}).get("with_val")
+        part = "photos that it learnt from" if learnt else "validation photos"
     else:
         part = "test" if source.splits.get("test") else "all"
         validation, part = source.split(part), f"{part} photos"

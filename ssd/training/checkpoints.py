@@ -15,7 +15,7 @@ from ssd.evaluation.measuring import evaluate
 from ssd.pipeline import Example, batch_examples
 from ssd.run import Run
 from ssd.training.distribution import from_chief, is_chief
-from ssd.training.history import Epoch, best_of, write_history
+from ssd.training.history import Epoch, best_of, is_measured, write_history
 from ssd.training.messages import sparkline, told
 from ssd.training.stages import ALL, Recipe
 from ssd.training.unfinished import Unfinished
@@ -34,7 +34,7 @@ class EpochBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw the bar."""
         steps = self.params["steps"]
-        found = f"  AP {sparkline([line.val_AP for line in self._history])}" if self._history else ""
+        found = f"  AP {sparkline([line.val_AP for line in self._history])}" if is_measured(self._history) else ""
         self._bar = self._track(range(steps), f"epoch {epoch + 1}/{self._epochs}{found}", steps)
         next(self._bar)  # shown from now on: the first step takes its time, the graph is traced in it
 
@@ -80,7 +80,8 @@ class KeepBest(keras.callbacks.Callback):
     """After each epoch: evaluate the averaged weights, write history.csv, save the run if it detects best so far.
 
     The measure is AP on the validation photos (`Epoch.rank`), not their loss, which a detector can lower while it
-    unlearns to find anything. What is needed to go on from here is written last (`ssd.training.unfinished`).
+    unlearns to find anything. Without any the last epoch is kept. What is needed to go on from here is written last
+    (`ssd.training.unfinished`).
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class KeepBest(keras.callbacks.Callback):
         trained, trained_at = usual_seconds(self._ends), time.monotonic()
         strategy = self._run.model.distribute_strategy
         with self.model.optimizer.averaged():
-            ap50, ap = json.loads(from_chief(strategy, self._scores))
+            ap50, ap = json.loads(from_chief(strategy, self._scores)) if self._validation else (math.nan, math.nan)
             line = Epoch(
                 epoch=epoch + 1,
                 stage=self.stage,

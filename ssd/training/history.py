@@ -17,6 +17,7 @@ from ssdprep.files import write_new
 class Epoch:
     """One line of history.csv. Losses are means over the epoch, AP50 and AP are those of the averaged weights.
 
+    They are nan where no photo was kept for validation.
     images_per_second: while it trained, the first step left aside; seconds: since the beginning of the run.
     """
 
@@ -47,8 +48,13 @@ class Epoch:
 
 
 def best_of(history: Sequence[Epoch]) -> Epoch:
-    """The epoch that detects best; the first of equals."""
-    return max(history, key=lambda line: line.rank)
+    """The epoch that detects best, the first of equals; where none was measured the last."""
+    return max(history, key=lambda line: line.rank) if is_measured(history) else history[-1]
+
+
+def is_measured(history: Sequence[Epoch]) -> bool:
+    """Were there photos for validation?"""
+    return any(not math.isnan(line.val_AP) for line in history)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

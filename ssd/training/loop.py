@@ -27,6 +27,8 @@ from ssd.training.tensorboard import FOLDER, EventFile
 from ssd.training.unfinished import STATE, Unfinished, identity_of_run
 from ssdprep.record import Say, SsdprepError, Track, untracked
 
+SHEET = "validation.jpg"
+
 
 def train(
     run: Run,
@@ -46,9 +48,9 @@ def train(
     """Freeze what is pretrained and train the rest; free it and train all; keep the weights that detect best.
 
     ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
-    the highest AP on ``validation``, history.csv and pictures of both; an unfinished run of the same kind that it
-    holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when the loss stops being a
-    number, or the unfinished run is of another kind.
+    the highest AP on ``validation`` (without any, of the last one), history.csv and pictures of both; an unfinished run
+    of the same kind that it holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when
+    the loss stops being a number, or the unfinished run is of another kind.
     """
     run = replace(run, finished=False)  # what was loaded, too, is seen as it is after each epoch
     pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
@@ -85,7 +87,10 @@ def train(
         _fit(learner, run, training, recipe, stage, max(stage.begin, done), seed + 1_000_003 * number, callbacks)
     if is_chief(strategy):
         curves(keep.history, out / "curves.png")
-        sheet(Run.load(out), validation, out / "validation.jpg")
+        if validation:
+            sheet(Run.load(out), validation, out / SHEET)
+        else:
+            (out / SHEET).unlink(missing_ok=True)  # of the run that was there before
         (out / STATE).unlink(missing_ok=True)
     return keep.history
 

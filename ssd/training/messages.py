@@ -45,9 +45,10 @@ def left_out(data: Path, photos: int, boxes: int, findings: Sequence[Finding]) -
 
 def told(line: Epoch, epochs: int, better: bool, left: float) -> str:
     """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept. ``left``: seconds."""
+    figures = ["-" if math.isnan(value) else f"{value:.3f}" for value in (line.val_AP50, line.val_AP)]
     return (
         f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
-        f"{line.val_AP50:10.3f}{line.val_AP:9.3f} {'*' if better else ' '}{line.images_per_second:11.0f}"
+        f"{figures[0]:>10}{figures[1]:>9} {'*' if better else ' '}{line.images_per_second:11.0f}"
         f"{clock(left):>8}"
     )
 

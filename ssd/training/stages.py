@@ -34,6 +34,7 @@ class Recipe:
     optimizer: str = "adam"  # a key of `ssd.training.learner.OPTIMIZERS`
     weight_decay: float | None = None  # a step, times the rate; None: as the optimizer has it (adamw 0.004, others 0)
     patience: int | None = None  # epochs without a better AP on val after which training ends; None: it never does
+    with_val: bool = False  # the photos for validation are learnt from too: no epoch is measured, the last is kept
     balance: float = 0.0  # how strongly photos of rare classes are preferred, 0..1: `ssd.sampling.repeat_factors`
     augmentation: Augmentation = field(default_factory=Augmentation)
 

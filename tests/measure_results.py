@@ -23,8 +23,13 @@ from typing import Any, NamedTuple
 REAL, WEIGHTS = (Path(os.environ.get(name, "")) for name in ("SSDPREP_REAL_DATA", "SSDPREP_WEIGHTS"))
 IMAGENET = "mobilenet_v2_1.0_224_no_top_from_int8_bncal.h5"
 PRESET = "mobilenet_v2_ssd_300_fine"
-STARTS = {"pretrained": "ImageNet", "random": "random", "report": "document 004's recipe"}
-SEEDS = {"pretrained": (0, 1, 2), "random": (0,), "report": (0,)}
+STARTS = {
+    "pretrained": "ImageNet",
+    "last": "ImageNet, `--with-val`",
+    "random": "random",
+    "report": "document 004's recipe",
+}
+SEEDS = {"pretrained": (0, 1, 2), "last": (0, 1, 2), "random": (0,), "report": (0,)}
 FOLDS = 5
 
 
@@ -93,7 +98,7 @@ def train(data: Set, start: str, seed: int, run: Path) -> None:
     else:
         weights = "none" if start == "random" else WEIGHTS / IMAGENET
         command = [sys.executable, "-m", "ssd.train", data.train, "--weights", weights, "--preset", data.preset,
-                   *data.options, "--seed", str(seed), "--out", run]  # fmt: skip
+                   *data.options, *["--with-val"] * (start == "last"), "--seed", str(seed), "--out", run]  # fmt: skip
     called(command, run.with_suffix(".log"))
 
 
@@ -204,7 +209,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     known, parts = sets(args.out), folds(args.out)
     jobs = [(name, data, start, seed) for name, data in known.items() for start in STARTS for seed in SEEDS[start]]
-    jobs += [(name, data, "pretrained", 0) for name, data in parts.items()]
+    jobs += [(name, data, start, 0) for name, data in parts.items() for start in ("pretrained", "last")]
     for name, data, start, seed in jobs:
         run = args.out / f"{name}-{start}-{seed}"
         wanted = not args.only or any(run.name.startswith(each) for each in args.only)
@@ -218,7 +223,8 @@ def main() -> None:
         for name in known
         for start in STARTS
     ]
-    rows.append(row("raccoon, each fifth", "pretrained", [args.out / f"{name}-pretrained-0" for name in parts]))
+    for start in ("pretrained", "last"):
+        rows.append(row("raccoon, each fifth", start, [args.out / f"{name}-{start}-0" for name in parts]))
     print(*filter(None, rows), sep="\n")
     curves(args.out, list(known))
 

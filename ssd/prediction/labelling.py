@@ -118,13 +118,14 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
     return Labelled(folder, written, nothing, beside, tuple(findings))
 
 
-def no_annotation(video: Path) -> Finding:
+def no_annotation(run: Path, video: Path) -> Finding:
     """That a video has none, and how its frames get some."""
     frames = Path(f"{video.stem}-frames")
     message = "LabelImg labels photos: no annotation is written for a video"
     remedy = (
         f"make photos of its frames, two a second: mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
-        f" {quoted(frames / '%05d.jpg')}; then python -m ssd.predict RUN {quoted(frames)} --to-xml {quoted(frames)}"
+        f" {quoted(frames / '%05d.jpg')}; then "
+        f"python -m ssd.predict {quoted(run)} {quoted(frames)} --to-xml {quoted(frames)}"
     )
     return Finding(NO_PHOTO, Severity.WARNING, video, 0, message, remedy)
 

@@ -117,7 +117,7 @@ def predict_photos(
         (
             *(each for each in every_one if isinstance(each, Finding)),
             *(labelled.findings if labelled else ()),
-            *(map(no_annotation, of_videos) if labelled else ()),
+            *((no_annotation(run, video) for video in of_videos) if labelled else ()),
         ),
         draw,
         to_csv,

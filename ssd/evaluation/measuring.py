@@ -150,8 +150,11 @@ def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[E
 
 def _concerning(examples: Sequence[Example], source: Source) -> list[Finding]:
     """The findings of a data set but those on photos of its other parts."""
+    if not source.findings:  # as of TFRecords, of which there may be very many
+        return []
     whole, here = ({Path(e.source).stem for e in part} for part in (source.splits["all"], examples))
-    return [finding for finding in source.findings if finding.path.stem not in whole - here]
+    elsewhere = whole - here
+    return [finding for finding in source.findings if finding.path.stem not in elsewhere]
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of
+from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of, together
 from ssdprep.derived import read_source
 from ssdprep.faults import damage
 from ssdprep.formats.tfrecord import LABEL_MAP, MANIFEST, shards_of
@@ -108,10 +108,8 @@ def train_and_val(source: Source, seed: int) -> tuple[Sequence[Example], Sequenc
 
 
 def train_with_val(source: Source) -> Sequence[Example]:
-    """What to train on where nothing is to be validated on: all but the test split, and what no split has."""
-    listed = {e.source for part in (_training(source), source.splits.get("val", ())) for e in part}
-    whole = source.split("all")
-    return chosen(whole, [i for i, e in enumerate(whole) if e.source in listed])
+    """What to train on where nothing is to be validated on: the splits train and val, or all where there are none."""
+    return together(_training(source), source.splits.get("val", ()))
 
 
 def _training(source: Source) -> Sequence[Example]:

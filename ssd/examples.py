@@ -69,6 +69,13 @@ def chosen(examples: Sequence[Example], indices: Sequence[int]) -> Sequence[Exam
     return tuple(examples[i] for i in indices)
 
 
+def together(one: Sequence[Example], other: Sequence[Example]) -> Sequence[Example]:
+    """Two parts of a data set as one, in the order of the photos' paths; of TFRecords, still as arrays."""
+    if isinstance(one, RecordExamples):
+        return one.with_rows_of(other)
+    return tuple(sorted((*one, *other), key=lambda example: example.source))
+
+
 def read_photo(shard: Path, begin: int, end: int) -> bytes:
     """The photo of the entry at these bytes, held to the SHA-256 that ssdprep stored with it.
 
@@ -177,6 +184,11 @@ class RecordExamples(Sequence[Example]):
         if isinstance(index, slice):
             return RecordExamples(self._table, self._ids, self._rows[index])
         return self._table.example(int(self._rows[index]), self._ids)
+
+    def with_rows_of(self, other: Sequence[Example]) -> RecordExamples:
+        """These and others of the same table, in its order."""
+        rows = other._rows if isinstance(other, RecordExamples) else self._rows[:0]
+        return RecordExamples(self._table, self._ids, np.sort(np.concatenate([self._rows, rows])))
 
     def select(self, indices: Sequence[int]) -> RecordExamples:
         """Some of them, in this order."""

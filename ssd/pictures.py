@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ssd.examples import Example, evenly
 from ssd.pipeline import read
 from ssd.run import Run
+from ssd.training.history import best_of, is_measured
 from ssdprep.record import Box, Object
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ def curves_figure(history: Sequence[Epoch]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from ssd.training.history import best_of, is_measured
-
     epochs = [line.epoch for line in history]
     figure = Figure(figsize=(9, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -51,7 +50,7 @@ def curves_figure(history: Sequence[Epoch]) -> Figure:
     loss.plot(epochs, [line.class_loss for line in history], color=CLASS, marker=dot, label="class")
     loss.plot(epochs, [line.box_loss for line in history], color=BOXES, marker=dot, label="box")
     loss.set(title="training loss", ylim=(0, None))
-    for found in measured:
+    for found in measured:  # one, or none
         best = best_of(history)
         found.plot(epochs, [line.val_AP50 for line in history], color=GOOD, marker=dot, label="AP50")
         found.plot(epochs, [line.val_AP for line in history], color=TIGHT, marker=dot, label="AP")

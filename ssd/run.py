@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,34 @@ from ssdprep.record import SsdprepError, Track, untracked
 
 MODEL, CONFIG = "model.keras", "config.json"
 MAX_DETECTIONS = 100  # on one photo, as COCO counts them
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run folder tells of how it was trained."""
+
+    data: Path | None  # the folder it learnt from, where that is recorded
+    seed: int
+    with_val: bool  # it learnt from the photos for validation too
+    validated: bool  # its epochs were measured
+    boxes: Mapping[str, int] | None  # it learnt from, of each class; earlier runs do not tell
+
+    @classmethod
+    def of(cls, folder: Path) -> Origin:
+        """What `Run.save` was told."""
+        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        data, photos = stored.get("data"), stored.get("photos", {})
+        return cls(
+            data=Path(data) if isinstance(data, str) and data else None,
+            seed=int(stored.get("seed", 0)),
+            with_val=stored.get("recipe", {}).get("with_val", False),
+            validated=photos.get("val", 0) > 0,
+            boxes=stored.get("boxes", {}).get("train"),
+        )
+
+    def is_of(self, data: Path) -> bool:
+        """Is that the folder it learnt from?"""
+        return self.data is not None and self.data.resolve() == data.resolve()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ssd.training.history import is_measured
 from ssdprep.console import Next
 from ssdprep.wording import clock, counted, quoted
 
@@ -22,7 +23,7 @@ def train_report(report: Trained) -> Iterator[RenderableType | Next]:
     """The epoch that was kept, and where everything is."""
     from rich.text import Text
 
-    best, run, measured = report.best, report.folder, report.photos["val"] > 0
+    best, run, measured = report.best, report.folder, is_measured(report.history)
     how = (
         f"val AP50 {best.val_AP50:.3f}, AP {best.val_AP:.3f}"
         if measured
@@ -36,7 +37,10 @@ def train_report(report: Trained) -> Iterator[RenderableType | Next]:
     yield f"  {run}/curves.png      {'loss and AP' if measured else 'loss'} over the epochs"
     if measured:
         yield f"  {run}/validation.jpg  labels and detections on photos it did not train on"
-    yield Next(f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
+    if measured or report.has_test:
+        yield Next(f"python -m ssd.evaluate {quoted(run)} {quoted(report.data)}")
+    else:
+        yield Next(f"python -m ssd.export {quoted(run)}")
 
 
 def worker_report(report: Trained) -> Iterator[RenderableType | Next]:

@@ -131,7 +131,7 @@ def train(
 
     The photos of the test split are never looked at. Without a val split, an eighth of train is set aside.
 
-    The checkpoint that is kept is the one with the best AP on val. The same command goes on with a run that was cut.
+    The checkpoint with the best AP on val is kept (--with-val: the last). The same command goes on with a cut run.
     """
     from ssdprep.tensorflow import import_tensorflow
 

@@ -7,7 +7,7 @@ import platform
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ class Trained(Report):
     pretrained: int  # layers that came with weights
     history: tuple[Epoch, ...]
     findings: tuple[Finding, ...]
+    has_test: bool = False  # photos that it will be measured on
 
     @property
     def best(self) -> Epoch:
@@ -83,10 +84,10 @@ def train_folder(
     """Train a detector on a photo or TFRecord folder and leave a run folder.
 
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (of the epoch with the
-    best AP on val; of the last where ``recipe`` is with val), history.csv, curves.png and validation.jpg. A run that
-    was cut goes on after its last whole epoch, and ends as if it had not been cut. ``tensorboard``: an event file too,
-    where one process trains. ``strategy``: one of `ssd.training.distribution`; of several workers only the chief says
-    anything and writes. Raises `SsdprepError` where it cannot start.
+    best AP on val; of the last where ``recipe`` is with val), history.csv, curves.png and, where there is a val,
+    validation.jpg. A run that was cut goes on after its last whole epoch, and ends as if it had not been cut.
+    ``tensorboard``: an event file too, where one process trains. ``strategy``: one of `ssd.training.distribution`; of
+    several workers only the chief says anything and writes. Raises `SsdprepError` where it cannot start.
     """
     recipe = recipe or Recipe()
     strategy = strategy or tf.distribute.get_strategy()
@@ -96,15 +97,13 @@ def train_folder(
         raise SsdprepError(
             "several workers write no event file", "leave out --tensorboard; history.csv has the figures"
         )
-    if not is_chief(strategy):
-        say, track = (lambda line: None), untracked
-    if recipe.with_val and recipe.patience is not None:
-        raise SsdprepError("whoever learns from val too cannot wait for a better AP there", "leave out --patience")
     config, folder = preset(preset_name), out or Path("runs") / data.resolve().name
-    if is_chief(strategy):
-        _require_room(folder, force)
-    with _alone_in(folder) if is_chief(strategy) else nullcontext():
-        keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(seed)
+    with ExitStack() as stack:
+        if is_chief(strategy):
+            stack.enter_context(_alone_in(folder, force))
+        else:
+            say, track = (lambda line: None), untracked
         photos = _photos_of(data, recipe, seed, track)
         with strategy.scope():
             run = Run.new(config, photos.labels)
@@ -136,7 +135,9 @@ def train_folder(
             run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
             say=say, track=track, tensorboard=tensorboard,
         )  # fmt: skip
-        return Trained(folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings)
+    return Trained(
+        folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings, photos.has_test
+    )
 
 
 class _Photos(NamedTuple):
@@ -147,6 +148,7 @@ class _Photos(NamedTuple):
     validation: Sequence[Example]
     findings: tuple[Finding, ...]
     left_out: str  # "" where nothing is
+    has_test: bool
 
 
 def _photos_of(data: Path, recipe: Recipe, seed: int, track: Track) -> _Photos:
@@ -154,8 +156,8 @@ def _photos_of(data: Path, recipe: Recipe, seed: int, track: Track) -> _Photos:
     source = open_source(data, track=track)
     parts = (train_with_val(source), ()) if recipe.with_val else train_and_val(source, seed)
     (training, bad), (validation, also_bad) = (readable(part, track=track) for part in parts)
-    for name, examples in (("train", training), ("val", validation)):
-        if not (name == "val" and recipe.with_val) and not any(len(example.ids) for example in examples):
+    for name, examples in {"train": training, **({} if recipe.with_val else {"val": validation})}.items():
+        if not any(len(example.ids) for example in examples):
             lost = "; its annotations have errors" * any(f.severity is Severity.ERROR for f in source.findings)
             anew = f"label more photos, or share them out anew: {source.shared_out_anew}"
             raise SsdprepError(
@@ -166,7 +168,8 @@ def _photos_of(data: Path, recipe: Recipe, seed: int, track: Track) -> _Photos:
     lost = source.photos_left_out + len(bad) + len(also_bad)
     used = {Path(example.source).stem for example in (*training, *validation)}
     why = [f for f in findings if f.code in BOX_LEFT_OUT or (f.path != data and f.path.stem not in used)]
-    return _Photos(source.labels, training, validation, findings, left_out(data, lost, source.boxes_left_out, why))
+    told = left_out(data, lost, source.boxes_left_out, why)
+    return _Photos(source.labels, training, validation, findings, told, bool(source.splits.get("test")))
 
 
 def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, int]:
@@ -175,25 +178,27 @@ def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, i
     return {name: counts[number] for number, name in enumerate(labels.names, start=1)}
 
 
-def _require_room(folder: Path, force: bool) -> None:
-    """`SsdprepError` where a finished run would be replaced unasked; an unfinished one goes on."""
-    if not force and (folder / CONFIG).exists() and not (folder / STATE).exists():
-        raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
-
-
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep every other training out of a run folder; one that stays empty is gone again. `SsdprepError` if it is in."""
+def _alone_in(folder: Path, force: bool) -> Iterator[None]:
+    """Keep every other training out of a run folder, which is gone again where it was new and nothing is left in it.
+
+    `SsdprepError` where another one is at it, or a finished run would be replaced unasked; an unfinished one goes on.
+    """
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     with in_plain_words(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
     lock = folder / ".lock"
-    with held(lock, f"another training is writing {folder}"):
+    with held(lock, f"another training is writing {folder}", "choose another --out, or wait until that one is done"):
         try:
+            if not force and (folder / CONFIG).exists() and not (folder / STATE).exists():
+                raise SsdprepError(f"{folder} already holds a run", "choose another --out, or replace it with --force")
             yield
         finally:
-            with suppress(OSError):  # Windows keeps what is open; and most folders are not empty
-                lock.unlink()
-                folder.rmdir()
+            with suppress(PermissionError):  # Windows removes nothing that is open
+                lock.unlink(missing_ok=True)
+            with suppress(OSError):  # where something is in it, as after every training
+                for place in new:
+                    place.rmdir()
 
 
 def _identity(run: Run, photos: _Photos, recipe: Recipe, seed: int) -> str:

@@ -21,15 +21,15 @@ else:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Keep every other ssdprep from changing a folder. `SsdprepError` where one is at it already."""
-    with held(root / STATE / LOCK, f"another ssdprep is changing {root}"):
+    with held(root / STATE / LOCK, f"another ssdprep is changing {root}", "wait until it is done, then run it again"):
         yield
 
 
 @contextmanager
-def held(path: Path, otherwise: str) -> Iterator[None]:
-    """Hold a lock file, made where it is missing and its folder too. `SsdprepError` where another process holds it.
+def held(path: Path, message: str, remedy: str) -> Iterator[None]:
+    """Hold a lock file, made where it is missing and its folder too; who holds it may remove it.
 
-    Who holds it may remove it.
+    `SsdprepError` with this message and remedy where another process holds it.
     """
     while True:
         path.parent.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def held(path: Path, otherwise: str) -> Iterator[None]:
             continue
         try:
             if not is_mine(file):
-                raise SsdprepError(otherwise, "wait until it is done, then run it again")
+                raise SsdprepError(message, remedy)
             if _is_at(file, path):  # else its holder tidied it away meanwhile
                 yield
                 return

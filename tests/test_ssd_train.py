@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from ssd.preset_file import write_preset
 from ssd.training.unfinished import Unfinished
 from ssdprep.draw import draw_boxes
 from ssdprep.images import read_upright
+from ssdprep.lock import held
 from ssdprep.record import Box, Object
 
 SIDE = ("--weights", "none", "--batch", "4", "--preset")
@@ -121,14 +121,18 @@ def cut(photos) -> Path:
     return folder
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but the lock, which a kill leaves and every training removes."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
+
+
 def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos, cut):
-    (cut / ".lock").unlink()  # which the kill left, and every training removes
-    before = {p.name: p.read_bytes() for p in cut.iterdir()}
+    before = contents(cut)
     done = run("ssd.train", photos, "--epochs", "3", *SIDE, own(photos), "--rate", "0.002", "--out", cut)
     assert done.code == 2
     assert "recipe epochs was 9, is 3; recipe rate was 0.001, is 0.002" in " ".join(done.err.split())
     assert "--force" in done.err
-    assert {p.name: p.read_bytes() for p in cut.iterdir()} == before
+    assert contents(cut) == before
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path):
@@ -143,28 +147,21 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path
     assert [replace(line, **timed) for line in a.history] == [replace(line, **timed) for line in b.history]
 
 
-def test_two_trainings_do_not_share_a_folder(photos, tmp_path):
-    folder = tmp_path / "run"
-    words = ["-m", "ssd.train", photos, "--epochs", "9", *SIDE, own(photos), "--out", folder]
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    first = subprocess.Popen(
-        [sys.executable, *map(str, words)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        while not (folder / ".lock").exists():
-            assert first.poll() is None
-            time.sleep(0.05)
-        second = run("ssd.train", photos, *SIDE, own(photos), "--out", folder, "--force")
-    finally:
-        first.terminate()
+def test_two_trainings_do_not_share_a_folder(photos, trained):
+    before = contents(trained)
+    with held(trained / ".lock", "", ""):
+        second = run("ssd.train", photos, *SIDE, own(photos), "--out", trained, "--force")
+    (trained / ".lock").unlink()
     assert second.code == 2
     assert "another training is writing" in " ".join(second.err.split())
-    assert first.wait(60) == 128 + signal.SIGTERM
+    assert contents(trained) == before
 
 
-def test_a_refused_training_leaves_no_folder(photos, tmp_path):
-    assert run("ssd.train", photos.with_name("whole") / "absent", "--out", tmp_path / "run").code == 2
-    assert not (tmp_path / "run").exists()
+def test_a_refused_training_leaves_no_folder_of_its_own(photos, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for words in ((), ("--out", "mine")):
+        assert run("ssd.train", "absent", *SIDE, own(photos), *words, cwd=tmp_path).code == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_finished_run_is_not_overwritten(photos, trained):
@@ -247,12 +244,21 @@ def _xywh(corners: np.ndarray) -> list[list[float]]:
 
 
 @pytest.fixture(scope="module")
-def with_val(photos) -> Path:
-    """A run that learnt from the photos for validation too, those of TFRecords."""
-    records, folder = photos.with_name("all-records"), photos.with_name("with-val")
-    assert run("ssdprep", "tfrecord", photos, "--out", records).code in (0, 1)
-    options = ("--with-val", "--tensorboard", "--epochs", "2", *SIDE, own(photos))
-    done = run("ssd.train", records, *options, "--out", folder)
+def records(photos) -> Path:
+    """The photos as TFRecords."""
+    folder = photos.with_name("records")
+    written = run("ssdprep", "tfrecord", photos, "--out", folder)
+    assert written.code == 0, written.out + written.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_val(photos, records) -> Path:
+    """A run that learnt from the photos for validation too, over one that did not; and what it said."""
+    folder = photos.with_name("with-val")
+    folder.mkdir()
+    (folder / "validation.jpg").touch()
+    done = run("ssd.train", records, "--with-val", "--epochs", "2", *SIDE, own(photos), "--out", folder)
     assert done.code == 0, done.err
     (folder / "said.txt").write_text(done.err + done.out)
     return folder
@@ -266,17 +272,29 @@ def test_with_val_all_but_the_test_is_learnt_from_and_the_last_epoch_kept(photos
     assert stored["kept"]["epoch"] == 2
     assert [line["val_AP"] for line in history_of(with_val)] == ["nan", "nan"]
     assert "not measured" in said
-    assert " nan" not in said
-    assert {"curves.png", "tensorboard"} <= {p.name for p in with_val.iterdir()}
+    assert not re.search(r"\bnan\b", said)
+    assert "next:    python -m ssd.evaluate" in said
+    assert (with_val / "curves.png").exists()
     assert not (with_val / "validation.jpg").exists()
 
 
-def test_what_learnt_from_val_is_not_measured_on_it(photos, with_val):
-    records = photos.with_name("all-records")
+def test_what_learnt_from_val_is_not_measured_on_it(photos, records, with_val, tmp_path):
     assert run("ssd.evaluate", with_val, records, "--json").json["data"].endswith("split test")
     refused = run("ssd.evaluate", with_val, records, "--split", "val")
     assert refused.code == 2
-    assert "this detector learnt from val too" in " ".join(refused.err.split())
+    assert "this detector learnt from all photos of" in " ".join(refused.err.split())
+
+
+def test_what_learnt_from_all_there_is_is_not_measured_unasked(photos, tmp_path):
+    data, folder = tmp_path / "set", tmp_path / "run"
+    shutil.copytree(photos, data, ignore=shutil.ignore_patterns("ImageSets"))
+    done = run("ssd.train", data, "--with-val", "--epochs", "1", *SIDE, own(photos), "--out", folder)
+    assert json.loads((folder / "config.json").read_text())["photos"] == {"train": 20, "val": 0}
+    assert "next:    python -m ssd.export" in done.err + done.out
+    refused = run("ssd.evaluate", folder, data)
+    assert refused.code == 2
+    assert "this detector learnt from all photos of" in " ".join(refused.err.split())
+    assert run("ssd.evaluate", folder, data, "--split", "all", "--json").json["images"] == 20
 
 
 def test_with_val_nothing_can_be_waited_for(photos, tmp_path):
@@ -295,14 +313,11 @@ def test_predict_draws_and_prints(photos, trained, tmp_path):
         assert all(0 <= o["score"] <= 1 and o["xmin"] < o["xmax"] for o in photo["objects"])
 
 
-def test_tfrecords_are_seen_as_photos_are(photos, trained, tmp_path):
+def test_tfrecords_are_seen_as_photos_are(photos, records, trained, tmp_path):
     """The same photos as TFRecords give the same detections, and the command counts the same boxes."""
     from ssd.data import open_source
     from ssd.run import Run
 
-    records = tmp_path / "records"
-    written = run("ssdprep", "tfrecord", photos, "--out", records)
-    assert written.code == 0, written.out + written.err
     detector = Run.load(trained)
     sets = [
         sorted(open_source(data, detector.labels).split("test"), key=lambda e: Path(e.source).name)
@@ -316,28 +331,28 @@ def test_tfrecords_are_seen_as_photos_are(photos, trained, tmp_path):
     assert done.json["images"] == len(sets[0])
     counted = np.bincount(np.concatenate([e.ids for e in sets[0]]), minlength=len(detector.labels.names) + 1)
     assert [c["boxes"] for c in done.json["per_class"].values()] == counted[1:].tolist()
-    (records / "manifest.json").unlink()
-    refused = run("ssd.evaluate", trained, records)
-    assert refused.code == 2
-    assert "holds TFRecords, and no manifest.json" in " ".join(refused.err.split())
+    shutil.copytree(records, tmp_path / "bare", ignore=shutil.ignore_patterns("manifest.json"))
+    for words in (("ssd.evaluate", trained, tmp_path / "bare"), ("ssd.export", trained, "--check", tmp_path / "bare")):
+        refused = run(*words)
+        assert refused.code == 2
+        assert "holds TFRecords, and no manifest.json" in " ".join(refused.err.split())
 
 
 def test_an_evaluation_leaves_out_what_is_found_on_other_photos(photos, trained, tmp_path):
-    """A class name that is empty is an error wherever it stands; on a photo for training it is none of this exam."""
+    """Whether the photo is usable all the same, or left out for what is wrong with it."""
     data = tmp_path / "set"
     shutil.copytree(photos, data)
+    odd = "<object><name></name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+    faulty = {}
     for part in ("train", "test"):
-        stem = (data / "ImageSets" / "Main" / f"{part}.txt").read_text().split()[0]
-        annotation = data / f"{stem}.xml"
-        odd = "<object><name></name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
-        annotation.write_text(annotation.read_text().replace("</annotation>", f"{odd}</annotation>"))
-    found = {
-        part: {f["path"] for f in run("ssd.evaluate", trained, data, *words, "--json").json["findings"]}
-        for part, words in {"test": (), "all": ("--split", "all")}.items()
-    }
-    named = {part: {Path(path).name for path in paths if path.endswith(".xml")} for part, paths in found.items()}
-    assert named["test"] == {annotation.name}
-    assert len(named["all"]) == 2
+        listed = (data / "ImageSets" / "Main" / f"{part}.txt").read_text().split()
+        odd_one, cut = (data / f"{stem}.xml" for stem in listed[:2])
+        odd_one.write_text(odd_one.read_text().replace("</annotation>", f"{odd}</annotation>"))
+        cut.write_text(cut.read_text()[:200])
+        faulty[part] = {odd_one.name, cut.name}
+    for words, expected in (((), faulty["test"]), (("--split", "all"), faulty["train"] | faulty["test"])):
+        done = run("ssd.evaluate", trained, data, *words, "--json")
+        assert {Path(f["path"]).name for f in done.json["findings"] if f["path"].endswith(".xml")} == expected
 
 
 @pytest.mark.parametrize(

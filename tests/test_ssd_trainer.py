@@ -241,7 +241,8 @@ def test_the_best_epoch_detects_best_whatever_its_loss():
     assert best_of(history).epoch == 2, "by AP, for AP50 is sooner at its best by chance"
     assert best_of([epoch(1, 0.8, 0.3), epoch(2, 0.9, 0.3)]).epoch == 2
     assert best_of([epoch(1, math.nan), epoch(2, 0.0)]).epoch == 2
-    assert best_of([epoch(1, math.nan), epoch(2, math.nan)]).epoch == 1
+    assert best_of([epoch(1, 0.5), epoch(2, 0.5)]).epoch == 1
+    assert best_of([epoch(1, math.nan, math.nan), epoch(2, math.nan, math.nan)]).epoch == 2, "nothing was measured"
 
 
 @pytest.mark.parametrize(
@@ -278,6 +279,22 @@ def event_values(folder: Path) -> dict:
     (path,) = folder.iterdir()
     events = map(event_pb2.Event.FromString, tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
     return {value.tag: value.tensor for event in events for value in event.summary.value}
+
+
+def test_an_event_file_tells_of_no_validation_where_there_is_none(squares, tmp_path):
+    run = Run.new(TINY, LabelMap(("red", "yellow")))
+    recipe = Recipe(epochs=1, batch=2, with_val=True)
+    train(run, squares, (), recipe, tmp_path / "run", seed=0, tensorboard=True)
+    shown = event_values(tmp_path / "run" / "tensorboard")
+    assert {"loss", "learning_rate"} <= set(shown)
+    assert not {"val_AP50", "val_AP", "labels and detections"} & set(shown)
+
+
+@pytest.mark.parametrize("with_val", [True, False])
+def test_a_recipe_and_its_photos_agree(squares, tmp_path, with_val):
+    run = Run.new(TINY, LabelMap(("red", "yellow")))
+    with pytest.raises(ValueError, match="with val exactly where"):
+        train(run, squares, squares if with_val else (), Recipe(with_val=with_val), tmp_path / "run", seed=0)
 
 
 def test_a_run_survives_and_says_what_it_is(squares, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ssd.evaluation.class_findings import exchanged, few_boxes, found_everywhere
 from ssd.evaluation.colour_findings import colours_exchanged
 from ssd.evaluation.hits import Judged
 from ssd.pipeline import Example
-from ssd.run import CONFIG, Run
+from ssd.run import Origin, Run
 from ssdprep.labels import LabelMap
 from ssdprep.record import Finding, SsdprepError, Track, untracked
 
@@ -53,14 +52,13 @@ def boxes_in_training(run: Path, labels: LabelMap) -> Mapping[str, int] | None:
 
     None where neither can be had.
     """
-    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
-    if "boxes" in recorded:  # earlier runs do not tell
-        return recorded["boxes"]["train"]
-    data = recorded.get("data")
-    if not isinstance(data, str) or not Path(data).is_dir():
+    origin = Origin.of(run)
+    if origin.boxes is not None:
+        return origin.boxes
+    if origin.data is None or not origin.data.is_dir():
         return None
     try:
-        training, _ = train_and_val(open_source(Path(data), labels), int(recorded.get("seed", 0)))
+        training, _ = train_and_val(open_source(origin.data, labels), origin.seed)
     except SsdprepError:  # the folder is there and is another data set by now
         return None
     ids = np.concatenate([np.zeros(0, np.int32), *(example.ids for example in training)])

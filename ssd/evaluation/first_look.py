@@ -36,9 +36,10 @@ def first_look(report: Evaluation) -> list[str]:
         told.append(f"{worst.name} is found worst: AP50 {worst.AP50:.3f}, {counted(worst.boxes, 'box')} here")
     if costs[kind] >= FREE:
         told.append(f"{kind.value} errors cost most, {costs[kind]:.3f} AP50 ({MEANING[kind]}): {CURES[kind]}")
-    told.append(
-        f"where val_AP still rises at the end of {quoted(report.run / 'history.csv')}, train longer: more --epochs"
-    )
+    if report.validated:
+        told.append(
+            f"where val_AP still rises at the end of {quoted(report.run / 'history.csv')}, train longer: more --epochs"
+        )
     return told
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,12 @@ from ssd.evaluation.diagnosis import Diagnosis, diagnose, truth_of
 from ssd.evaluation.findings import findings_of
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
-from ssd.run import CONFIG, Run
+from ssd.run import Origin, Run
+from ssdprep.imagesets import read_lists
 from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
+from ssdprep.walk import PHOTOS, walk
 
+OF_PHOTO = PHOTOS | {".xml"}  # what a finding on one photo names
 COCO = tuple(name for name in CocoScore.__dataclass_fields__ if name != "per_class")  # the twelve figures
 
 
@@ -68,6 +70,7 @@ class Evaluation(Report):
     diagnosis: Diagnosis
     findings: tuple[Finding, ...] = ()
     page: Path | None = None  # the HTML page that was written
+    validated: bool = True  # the run measured its epochs, and its history tells how they went
 
     @property
     def source(self) -> str:
@@ -106,7 +109,8 @@ def evaluate_folder(
     ``split`` None: test where there is one, else what the run set aside of its own data, else all of it where nothing
     of it is for training.
     html: where to write it all as one page with charts and the worst photos. Raises `SsdprepError` where there is no
-    run, no data, no such split, no box in it, a class that the detector does not know, or ``html`` is no place for it.
+    run, no data, no such split, no box in it, a class that the detector does not know, where it learnt from val and
+    that is all there is to measure, or ``html`` is no place for it.
     """
     from ssd.evaluation.page import GENERATOR, check_place, write_page
 
@@ -114,8 +118,9 @@ def evaluate_folder(
         check_place(html, GENERATOR)
     detector = Run.load(run)
     source = open_source(data, detector.labels, track=track)
-    name, examples = _part(run, source, split)
-    examples, bad = readable(examples, track=track)
+    origin = Origin.of(run)
+    name, part = _part(origin, source, split)
+    examples, bad = readable(part, track=track)
     if not any(len(example.ids) for example in examples):
         raise SsdprepError(
             f"{data}, split {name}: no photo has a box, so nothing can be measured",
@@ -124,37 +129,42 @@ def evaluate_folder(
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*merged(_concerning(examples, source), bad), *doubts)
-    report = Evaluation(run, data, name, detector.labels.names, scores, diagnosis, findings, html)
+    findings = (*merged(_concerning(name, part, source), bad), *doubts)
+    report = Evaluation(
+        run, data, name, detector.labels.names, scores, diagnosis, findings, html, validated=origin.validated
+    )
     if html is not None:
         write_page(report, examples, html, track=track)
     return report
 
 
-def _part(run: Path, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
+def _part(origin: Origin, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
     """The split that is meant, and its photos; "val" is what the run set aside where its own data has no such split."""
-    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
-    is_its_own = "data" in recorded and Path(recorded["data"]).resolve() == source.path.resolve()
-    learnt_val = is_its_own and recorded.get("recipe", {}).get("with_val", False)
-    rest = "test" if source.splits.get("train") else "all"  # there is none: that is said, rather than training measured
-    name = split or ("test" if "test" in source.splits else "val" if is_its_own and not learnt_val else rest)
-    if name == "val" and learnt_val:
+    is_its_own = origin.is_of(source.path)
+    learnt_all = is_its_own and origin.with_val
+    rest = "test" if source.splits.get("train") or learnt_all else "all"  # never training unasked: an error, rather
+    name = split or ("test" if "test" in source.splits else "val" if is_its_own and not learnt_all else rest)
+    if learnt_all and (name == "val" or (name == "test" and not source.splits.get("test"))):
         raise SsdprepError(
-            "this detector learnt from val too (ssd.train --with-val): how well it finds what is there tells nothing",
-            "--split test; or evaluate the run that its options were chosen by",
+            f"this detector learnt from all photos of {source.path} but a test split (ssd.train --with-val)",
+            "photos that it has not seen, in a folder of their own; or the run that its options were chosen by",
         )
     if name == "val" and is_its_own and not source.splits.get("val"):
-        return name, train_and_val(source, int(recorded["seed"]))[1]
+        return name, train_and_val(source, origin.seed)[1]
     return name, source.split(name)
 
 
-def _concerning(examples: Sequence[Example], source: Source) -> list[Finding]:
-    """The findings of a data set but those on photos of its other parts."""
-    if not source.findings:  # as of TFRecords, of which there may be very many
-        return []
-    whole, here = ({Path(e.source).stem for e in part} for part in (source.splits["all"], examples))
-    elsewhere = whole - here
-    return [finding for finding in source.findings if finding.path.stem not in elsewhere]
+def _concerning(name: str, part: Sequence[Example], source: Source) -> Sequence[Finding]:
+    """The findings of a data set but those on photos of its other parts, also where a photo there cannot be used."""
+    if name == "all" or not source.findings:
+        return source.findings
+    below = walk(source.path)
+    listed = read_lists(source.path, below.lists, below.photos, set(below.photos)).splits
+    here = {Path(e.source).stem for e in part} | {Path(photo).stem for photo in listed.get(name, ())}
+    there = {Path(photo).stem for photos in listed.values() for photo in photos}
+    there |= {Path(e.source).stem for e in source.splits["all"]}
+    elsewhere = there - here
+    return [f for f in source.findings if f.path.suffix.lower() not in OF_PHOTO or f.path.stem not in elsewhere]
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:

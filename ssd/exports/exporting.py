@@ -30,9 +30,8 @@ from ssd.exports.suppression import suppressed
 from ssd.pipeline import evaluation_batches
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
-from ssd.run import CONFIG, Run
+from ssd.run import Origin, Run
 from ssdprep.files import write_new
-from ssdprep.formats.tfrecord import MANIFEST
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
 
@@ -114,10 +113,10 @@ def export_run(
     """Write the detector in a run folder as a file of a format (a key of `FORMATS`) into ``out``.
 
     nms: with non-maximum suppression inside. threshold: words as `Limits.parse` takes them, told in the file.
-    It is checked on the photos of ``data`` (labelled or not), else on the validation photos that the run trained with,
-    else on noise. int8 is calibrated on the training photos of the same. Raises `SsdprepError` where a package is
-    missing, no photo can be read, ``nms`` is not possible, a runtime refuses the file, or one says something else than
-    Keras: then nothing is written.
+    It is checked on the photos of ``data`` (labelled or not), else on the validation photos of the run (which it may
+    have learnt from), else on noise. int8 is calibrated on the training photos of the same. Raises `SsdprepError` where
+    a package is missing, no photo can be read, ``nms`` is not possible, a runtime refuses the file, or one says
+    something else than Keras: then nothing is written.
     """
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
@@ -159,17 +158,17 @@ def export_run(
 
 def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:
     """The photos of ``data``, or those that the run recorded, or none."""
-    if data is not None and not (data / MANIFEST).is_file() and not any(data.rglob("*.xml")):
+    if data is not None and not any(any(data.rglob(kind)) for kind in ("*.xml", "*.tfrecord")):
         checked, findings = readable(_some([_unlabelled(source.path) for source in sources_in([data])]), track=track)
         return Photos(checked, checked, f"{data}, without labels", findings)
-    recorded = json.loads((run / CONFIG).read_text(encoding="utf-8"))
-    folder = data or Path(recorded.get("data", ""))
-    if data is None and (not recorded.get("data") or not folder.is_dir()):
+    origin = Origin.of(run)
+    folder = data or origin.data
+    if folder is None or (data is None and not folder.is_dir()):
         return Photos((), (), NOISE)
     source = open_source(folder, detector.labels, track=track)
     if data is None or source.splits.get("val"):
-        training, validation = train_and_val(source, int(recorded.get("seed", 0)))
-        learnt = data is None and recorded.get("recipe", {}).get("with_val")
+        training, validation = train_and_val(source, origin.seed)
+        learnt = origin.with_val and origin.is_of(folder)
         part = "photos that it learnt from" if learnt else "validation photos"
     else:
         part = "test" if source.splits.get("test") else "all"

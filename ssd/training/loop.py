@@ -50,8 +50,11 @@ def train(
     ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
     the highest AP on ``validation`` (without any, of the last one), history.csv and pictures of both; an unfinished run
     of the same kind that it holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when
-    the loss stops being a number, or the unfinished run is of another kind.
+    the loss stops being a number, or the unfinished run is of another kind; ``ValueError`` where there are validation
+    photos and ``recipe`` is with val, or there are none and it is not.
     """
+    if recipe.with_val != (not validation):
+        raise ValueError("a recipe is with val exactly where no photos are kept for validation")
     run = replace(run, finished=False)  # what was loaded, too, is seen as it is after each epoch
     pretrained = sorted(backbone_layers(run.model) & set(pretrained))  # heads and extras always learn
     facts = facts or {}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ssd.tables import figure
 from ssdprep.record import Severity
 from ssdprep.wording import clock, counted, listed, quoted
 
@@ -45,7 +46,7 @@ def left_out(data: Path, photos: int, boxes: int, findings: Sequence[Finding]) -
 
 def told(line: Epoch, epochs: int, better: bool, left: float) -> str:
     """A row below `HEADER`, which fits 80 columns; the star marks weights that were kept. ``left``: seconds."""
-    figures = ["-" if math.isnan(value) else f"{value:.3f}" for value in (line.val_AP50, line.val_AP)]
+    figures = [figure(value) for value in (line.val_AP50, line.val_AP)]
     return (
         f"{f'{line.epoch}/{epochs}':<7} {line.stage:<6} {line.loss:7.3f}  {line.class_loss:7.3f}  {line.box_loss:7.3f}"
         f"{figures[0]:>10}{figures[1]:>9} {'*' if better else ' '}{line.images_per_second:11.0f}"

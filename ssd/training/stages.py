@@ -11,6 +11,7 @@ import keras
 from ssd.augmentation import Augmentation
 from ssd.loss import BoxLoss
 from ssd.training.learner import OPTIMIZERS, Averaged, Scaled, WarmCosine
+from ssdprep.record import SsdprepError
 
 HEADS, ALL = "heads", "all"  # what learns: everything that is new, or pretrained layers as well
 
@@ -37,6 +38,13 @@ class Recipe:
     with_val: bool = False  # the photos for validation are learnt from too: no epoch is measured, the last is kept
     balance: float = 0.0  # how strongly photos of rare classes are preferred, 0..1: `ssd.sampling.repeat_factors`
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        """`SsdprepError` where its parts contradict each other."""
+        if self.with_val and self.patience is not None:
+            raise SsdprepError(
+                "without photos for validation there is no better AP to wait for", "leave out --patience"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

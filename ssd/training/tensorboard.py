@@ -35,15 +35,13 @@ class EventFile(keras.callbacks.Callback):
         figures = {key: getattr(line, key) for key in _FIGURES}
         figures["learning_rate"] = float(self.model.optimizer.learning_rate)
         figures["gradient_norm"] = logs["gradient_norm"]
-        picture = None
-        if self._validation:
-            with self.model.optimizer.averaged():
-                picture = sheet_picture(self._run, self._validation, count=_PHOTOS)
         with self._writer.as_default(step=line.epoch):
             for key, value in figures.items():
                 if not math.isnan(value):
                     _write("scalars", key, tf.constant(value, tf.float32))
-            if picture is not None:
+            if self._validation:
+                with self.model.optimizer.averaged():
+                    picture = sheet_picture(self._run, self._validation, count=_PHOTOS)
                 height, width, _ = picture.shape
                 _write("images", "labels and detections", [str(width), str(height), tf.io.encode_png(picture)])
         self._writer.flush()

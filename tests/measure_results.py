@@ -25,7 +25,7 @@ IMAGENET = "mobilenet_v2_1.0_224_no_top_from_int8_bncal.h5"
 PRESET = "mobilenet_v2_ssd_300_fine"
 STARTS = {
     "pretrained": "ImageNet",
-    "last": "ImageNet, last training",
+    "last": "ImageNet",
     "random": "random",
     "report": "document 004's recipe",
 }
@@ -148,7 +148,7 @@ def called(command: Sequence[str | Path], log: Path) -> str:
     return log.read_text()
 
 
-def row(title: str, start: str, runs: Sequence[Path]) -> str | None:
+def row(title: str, start: str, data: Set, runs: Sequence[Path]) -> str | None:
     """A line of the table: medians, and how far the runs lie apart."""
     runs = [run for run in runs if run.with_suffix(".test.json").exists()]
     if not runs:
@@ -156,9 +156,9 @@ def row(title: str, start: str, runs: Sequence[Path]) -> str | None:
     tests = [json.loads(run.with_suffix(".test.json").read_text()) for run in runs]
     facts = [json.loads((run / "config.json").read_text()) for run in runs]
     last = [(run / "history.csv").read_text().splitlines()[-1].split(",") for run in runs]
-    photos = facts[0]["photos"]
+    photos, how = facts[0]["photos"], f", `{' '.join(data.last)}`" if start == "last" else ""
     cells = (
-        title, STARTS[start], f"{photos['train']} / {photos['val']} / {tests[0]['images']}",
+        title, STARTS[start] + how, f"{photos['train']} / {photos['val']} / {tests[0]['images']}",
         f"{last[0][0]}, {median(float(line[-1]) for line in last) / 60:.0f}",
         spread([each["AP50"] for each in tests]), spread([each["AP"] for each in tests]), str(len(runs)),
     )  # fmt: skip
@@ -225,11 +225,12 @@ def main() -> None:
     print("\n| data | start | photos (train / val / test) | epochs, minutes | test AP50 | test AP | runs |")
     print(f"{'|---' * 7}|")
     rows = [
-        row(name, start, [args.out / f"{name}-{start}-{seed}" for seed in SEEDS[start]])
-        for name in known
+        row(name, start, data, [args.out / f"{name}-{start}-{seed}" for seed in SEEDS[start]])
+        for name, data in known.items()
         for start in STARTS
     ]
-    rows.append(row("raccoon, each fifth", "pretrained", [args.out / f"{name}-pretrained-0" for name in parts]))
+    fifths = [args.out / f"{name}-pretrained-0" for name in parts]
+    rows.append(row("raccoon, each fifth", "pretrained", known["raccoon"], fifths))
     print(*filter(None, rows), sep="\n")
     curves(args.out, list(known))
 

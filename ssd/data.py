@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,9 +71,13 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
             "copy the whole folder that ssdprep tfrecord wrote, or name the photos",
         )
     source = read_source(path, track=track)
-    present = sorted({thing.name for record in source.records for thing in record.objects})
+    places: dict[str, str] = {}  # where each class is met first
+    for record in source.records:
+        for thing in record.objects:
+            places.setdefault(thing.name, f"{record.annotation or record.path}:{thing.line}")
+    present = sorted(places)
     labels = labels or LabelMap.from_names(present)
-    _require_known(path, present, labels)
+    _require_known(path, present, labels, places)
     drawn = read_provenance(path)
     examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
     parts = source.parts() if source.splits else {}
@@ -146,10 +150,11 @@ def _fault_of(example: Example) -> Finding | None:
     return None
 
 
-def _require_known(path: Path, present: Sequence[str], labels: LabelMap) -> None:
+def _require_known(path: Path, present: Sequence[str], labels: LabelMap, places: Mapping[str, str]) -> None:
     """`SsdprepError` with both lists where the data has a class that the detector has no output for."""
     if unknown := [name for name in present if name not in labels.names]:
-        other = "" if len(unknown) == len(present) else f"; it does not know {listed(unknown)}"
+        told = [f"{name} ({places[name]})" if name in places else name for name in unknown]
+        other = "" if len(unknown) == len(present) else f"; it does not know {listed(told)}"
         raise SsdprepError(
             f"this detector knows only {listed(labels.names)}; {path} has {listed(present)}{other}",
             f"data labelled with its classes, or a detector for this data: python -m ssd.train {quoted(path)}",
@@ -186,7 +191,7 @@ def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source
         raise SsdprepError(f"{path} holds no record", AGAIN)
     present = sorted(table.vocabulary)
     if labels:
-        _require_known(path, present, labels)
+        _require_known(path, present, labels, {})
     else:
         labels = read_label_map(own)
         if unknown := [name for name in present if name not in labels.names]:

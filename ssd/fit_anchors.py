@@ -47,12 +47,14 @@ def fitted_report(report: Fitted) -> Iterator[RenderableType | console.Next]:
     yield ""
     yield numbers
     before, after = report.coverage["train, augmented"]
-    if after.recall <= before.recall:
+    better = after.recall > before.recall
+    if not better:
         yield Text(
             "\nthey reach no more of the boxes that training draws: the preset as it is serves as well", "yellow"
         )
     yield Text.assemble("\nwrote    ", (f"{report.file}", "bold green"))
-    yield console.Next(f"python -m ssd.train {quoted(report.data)} --preset {quoted(report.file)}")
+    preset = report.file if better else Path(report.preset_name)
+    yield console.Next(f"python -m ssd.train {quoted(report.data)} --preset {quoted(preset)}")
 
 
 def _listed(ratios: tuple[float, ...]) -> str:

@@ -98,6 +98,9 @@ def train_folder(
             "several workers write no event file", "leave out --tensorboard; history.csv has the figures"
         )
     config, folder = preset(preset_name), out or Path("runs") / data.resolve().name
+    if data.resolve() in (folder.resolve(), *folder.resolve().parents):
+        beside = data.resolve().parent / "runs" / data.resolve().name
+        raise SsdprepError(f"{folder} is within {data}: a run's pictures are no photos", f"--out {quoted(beside)}")
     keras.utils.set_random_seed(seed)
     with ExitStack() as stack:
         if is_chief(strategy):

@@ -133,6 +133,8 @@ def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos,
     assert "recipe epochs was 9, is 3; recipe rate was 0.001, is 0.002" in " ".join(done.err.split())
     assert "--force" in done.err
     assert contents(cut) == before
+    (told,) = (f for f in run("ssd.evaluate", cut, photos, "--json").json["findings"] if f["code"] == "RUN001")
+    assert told["path"] == str(cut)
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path):

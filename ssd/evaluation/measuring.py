@@ -16,6 +16,7 @@ from ssd.evaluation.findings import findings_of
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Origin, Run
+from ssd.training.unfinished import not_finished
 from ssdprep.imagesets import read_lists
 from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
 from ssdprep.walk import PHOTOS, walk
@@ -129,7 +130,7 @@ def evaluate_folder(
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*merged(_concerning(name, part, source), bad), *doubts)
+    findings = (*not_finished(run), *merged(_concerning(name, part, source), bad), *doubts)
     report = Evaluation(
         run, data, name, detector.labels.names, scores, diagnosis, findings, html, validated=origin.validated
     )

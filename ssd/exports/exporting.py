@@ -31,6 +31,7 @@ from ssd.pipeline import evaluation_batches
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
 from ssd.run import Origin, Run
+from ssd.training.unfinished import not_finished
 from ssdprep.files import write_new
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
@@ -153,7 +154,9 @@ def export_run(
         size = sum(f.stat().st_size for f in written.rglob("*")) if written.is_dir() else written.stat().st_size
         files = _put(written, path, described, "" if changed else beside_it)
     doubts = filter(None, (each.doubt(way.allowed, path) for each in agreements))
-    return Export(files, format, size, photos.source, agreements, (*photos.findings, *doubts, *changed))
+    return Export(
+        files, format, size, photos.source, agreements, (*not_finished(run), *photos.findings, *doubts, *changed)
+    )
 
 
 def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos:

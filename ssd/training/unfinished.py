@@ -20,7 +20,7 @@ import numpy as np
 
 from ssd.training.history import Epoch
 from ssdprep.disk import in_plain_words
-from ssdprep.record import SsdprepError
+from ssdprep.record import Finding, Severity, SsdprepError
 
 if TYPE_CHECKING:
     from ssd.pipeline import Example
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ssd.training.stages import Recipe
 
 STATE = "unfinished.npz"
+UNFINISHED = "RUN001"
 _SHORT = 40  # characters of a value in a message
 
 
@@ -97,6 +98,15 @@ class Unfinished:
                 + "; ".join(_difference(key, before.get(key), now.get(key)) for key in changed),
                 "the command that began it, to go on; --force, to begin anew; or another --out",
             )
+
+
+def not_finished(folder: Path) -> tuple[Finding, ...]:
+    """A finding for whoever uses a run that was cut, or is still being trained."""
+    if not (folder / STATE).exists():
+        return ()
+    message = "its training is not finished: this is the best of its epochs so far"
+    remedy = "the ssd.train command that began it goes on; then run this again"
+    return (Finding(UNFINISHED, Severity.WARNING, folder, 0, message, remedy),)
 
 
 def _damaged(folder: Path, what: object) -> SsdprepError:

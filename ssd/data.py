@@ -71,13 +71,9 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
             "copy the whole folder that ssdprep tfrecord wrote, or name the photos",
         )
     source = read_source(path, track=track)
-    places: dict[str, str] = {}  # where each class is met first
-    for record in source.records:
-        for thing in record.objects:
-            places.setdefault(thing.name, f"{record.annotation or record.path}:{thing.line}")
-    present = sorted(places)
-    labels = labels or LabelMap.from_names(present)
-    _require_known(path, present, labels, places)
+    places = source.places
+    labels = labels or LabelMap.from_names(sorted(places))
+    _require_known(path, sorted(places), labels, places)
     drawn = read_provenance(path)
     examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
     parts = source.parts() if source.splits else {}

@@ -18,7 +18,7 @@ from ssd.decoder import NMS_IOU, detect
 from ssd.detector import anchors_of, build_detector
 from ssd.pipeline import Example, evaluation_batches
 from ssd.presets import Config
-from ssdprep.disk import in_plain_words
+from ssdprep.disk import put_in_place
 from ssdprep.files import write_new
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError, Track, untracked
@@ -92,13 +92,8 @@ class Run:
     def save(self, folder: Path, **facts: Any) -> None:
         """Write the model and ``config.json``, with any further facts about how it came to be."""
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".partial-{MODEL}"  # a cut while it is written must not cost the checkpoint that is there
-        try:
-            with in_plain_words(folder / MODEL, "written"):
-                self.model.save(partial)
-                partial.replace(folder / MODEL)
-        finally:
-            partial.unlink(missing_ok=True)
+        with put_in_place(folder / MODEL) as partial:  # a cut must not cost the checkpoint that is there
+            self.model.save(partial)
         described = {"config": self.config.to_dict(), "classes": list(self.labels.names), **facts}
         write_new(folder / CONFIG, (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode())
 

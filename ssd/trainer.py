@@ -119,27 +119,21 @@ def train_folder(
             say(photos.left_out)
         if is_chief(strategy) and force:
             (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
-        counts = {"train": len(photos.training), "val": len(photos.validation)}
-        facts = {
-            "data": str(data.resolve()),  # for whoever evaluates it from another folder
-            "weights": weights,
-            "seed": seed,
-            "recipe": recipe.to_dict(),
-            "photos": counts,
-            "boxes": {
-                "train": boxes_by_class(photos.training, run.labels),
-                "val": boxes_by_class(photos.validation, run.labels),
-            },
-            "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
-                         "python": platform.python_version()},
-            "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
-        }  # fmt: skip
+        # The whole path, for whoever evaluates it from another folder.
+        facts = _facts(run, photos, recipe, strategy) | {"data": str(data.resolve()), "weights": weights, "seed": seed}
         history = train(
             run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
             say=say, track=track, tensorboard=tensorboard,
         )  # fmt: skip
     return Trained(
-        folder, data, run.labels.names, counts, len(pretrained), tuple(history), photos.findings, photos.has_test
+        folder,
+        data,
+        run.labels.names,
+        facts["photos"],
+        len(pretrained),
+        tuple(history),
+        photos.findings,
+        photos.has_test,
     )
 
 
@@ -173,6 +167,19 @@ def _photos_of(data: Path, recipe: Recipe, seed: int, track: Track) -> _Photos:
     why = [f for f in findings if f.code in BOX_LEFT_OUT or (f.path != data and f.path.stem not in used)]
     told = left_out(data, lost, source.boxes_left_out, why)
     return _Photos(source.labels, training, validation, findings, told, bool(source.splits.get("test")))
+
+
+def _facts(run: Run, photos: _Photos, recipe: Recipe, strategy: Strategy) -> dict[str, Any]:
+    """What config.json tells of how a run came to be, beside where it came from."""
+    parts = {"train": photos.training, "val": photos.validation}
+    return {
+        "recipe": recipe.to_dict(),
+        "photos": {name: len(examples) for name, examples in parts.items()},
+        "boxes": {name: boxes_by_class(examples, run.labels) for name, examples in parts.items()},
+        "versions": {"ssdprep": __version__, "tensorflow": tf.__version__, "keras": keras.__version__,
+                     "python": platform.python_version()},
+        "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
+    }  # fmt: skip
 
 
 def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, int]:

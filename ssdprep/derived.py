@@ -45,6 +45,15 @@ class Source:
             taken.update(parts[name])
         return {name: parts[name] for name in ("train", *HELD_OUT) if parts[name]}
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Where each class first occurs: FILE:LINE."""
+        places: dict[str, str] = {}
+        for record in self.records:
+            for thing in record.objects:
+                places.setdefault(thing.name, f"{record.annotation or record.path}:{thing.line}")
+        return places
+
     def name_of(self, record: Record) -> str:
         """The photo's path below the folder, with slashes on every system."""
         return record.path.relative_to(self.root).as_posix()

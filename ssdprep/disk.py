@@ -146,6 +146,21 @@ def in_plain_words(path: Path, verb: str = "changed") -> Iterator[None]:
         raise SsdprepError(message, remedy_for(error, path)) from error
 
 
+@contextmanager
+def put_in_place(path: Path) -> Iterator[Path]:
+    """A hidden path beside ``path`` for others' code to write to: what it holds replaces ``path`` in one act.
+
+    Nothing is left of it where that fails; the system's reasons become an `SsdprepError`.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        with in_plain_words(path, "written"):
+            yield partial
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def require_place(out: Path, option: str = "--out") -> None:
     """`SsdprepError` where no file can be put at ``out``, in folders of which some need not be there yet.
 

@@ -21,7 +21,7 @@ from ssdprep.imagesets import read_lists
 from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
 from ssdprep.walk import PHOTOS, walk
 
-OF_PHOTO = PHOTOS | {".xml"}  # what a finding on one photo names
+_OF_PHOTO = PHOTOS | {".xml"}  # what a finding on one photo names
 COCO = tuple(name for name in CocoScore.__dataclass_fields__ if name != "per_class")  # the twelve figures
 
 
@@ -165,7 +165,7 @@ def _concerning(name: str, part: Sequence[Example], source: Source) -> Sequence[
     there = {Path(photo).stem for photos in listed.values() for photo in photos}
     there |= {Path(e.source).stem for e in source.splits["all"]}
     elsewhere = there - here
-    return [f for f in source.findings if f.path.suffix.lower() not in OF_PHOTO or f.path.stem not in elsewhere]
+    return [f for f in source.findings if f.path.suffix.lower() not in _OF_PHOTO or f.path.stem not in elsewhere]
 
 
 def evaluate(run: Run, examples: Sequence[Example], *, track: Track = untracked) -> tuple[Scores, list[np.ndarray]]:

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ssd.training.history import Epoch
-from ssdprep.disk import in_plain_words
+from ssdprep.disk import put_in_place
 from ssdprep.record import Finding, Severity, SsdprepError
 
 if TYPE_CHECKING:
@@ -74,16 +74,10 @@ class Unfinished:
         """Put the state in place of the one before."""
         told = json.dumps({"identity": self.identity, "history": [vars(line) for line in self.history]})
         numbered = {f"{kind}/{i}": v for kind in ("weight", "slot") for i, v in enumerate(getattr(self, f"{kind}s"))}
-        partial = folder / f".partial-{STATE}"
-        try:
-            with in_plain_words(folder / STATE, "written"):
-                with partial.open("wb") as file:
-                    np.savez(file, told=np.frombuffer(told.encode(), np.uint8), **numbered)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(folder / STATE)
-        finally:
-            partial.unlink(missing_ok=True)
+        with put_in_place(folder / STATE) as partial, partial.open("wb") as file:
+            np.savez(file, told=np.frombuffer(told.encode(), np.uint8), **numbered)
+            file.flush()
+            os.fsync(file.fileno())
 
     def require_same(self, identity: Mapping[str, Any], folder: Path) -> None:
         """`SsdprepError` names what differs between the unfinished run and one of this identity."""

@@ -112,7 +112,7 @@ def write_tfrecords(
     data = Path(data)
     out = derived.folder_beside(data, "tfrecord") if out is None else Path(out)
     source = derived.read_source(data, track=track)
-    label_map, odd_labels = covering(_places(source), labels or None)
+    label_map, odd_labels = covering(source.places, labels or None)
     parts = source.parts()
     drawn = read_provenance(source.root)
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards, drawn)]
@@ -172,15 +172,6 @@ def shards_of(folder: Path) -> dict[str, tuple[Path, ...]]:
             what = "is gone" if found is None else f"is damaged: it has {found:,} bytes of {size:,}"
             raise SsdprepError(f"{path} {what}", f"{AGAIN}, or copy the whole folder anew")
     return {split: tuple(shards) for split, shards in sizes.items()}
-
-
-def _places(source: derived.Source) -> dict[str, str]:
-    """Where each class first occurs."""
-    places: dict[str, str] = {}
-    for record in source.records:
-        for thing in record.objects:
-            places.setdefault(thing.name, f"{record.annotation or record.path}:{thing.line}")
-    return places
 
 
 def _slots(split: str, records: Sequence[Record], source: derived.Source, count: int, drawn: Provenance) -> list[Slot]:

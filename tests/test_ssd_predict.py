@@ -368,6 +368,17 @@ def test_a_video_that_breaks_off_is_seen_as_far_as_it_goes(detector, tmp_path):
     assert [f.code for f in report.findings] == ["IMG003"]
 
 
+def test_of_an_animation_the_first_picture_is_seen_and_that_is_told(detector, tmp_path):
+    first, second = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "both.gif", save_all=True, append_images=[second])
+    first.save(tmp_path / "one.gif")
+    report = predict_photos(detector, [tmp_path], tmp_path.parent / "out-animation", threshold=0.2, draw=False)
+    both, one = report.photos
+    assert both.scores == one.scores
+    (told,) = report.findings
+    assert (told.code, told.path.name, report.exit_code) == ("IMG016", "both.gif", 0)
+
+
 def test_frames_are_seen_as_photos_are(detector, tmp_path):
     film = video(tmp_path / "film.avi", 3)
     reader = cv2.VideoCapture(str(film))

@@ -16,7 +16,7 @@ from ssd.prediction.found import Found
 from ssd.prediction.illustration import Illustration, told
 from ssd.prediction.labelling import Labelled, no_annotation, require_places, write_annotations, write_table
 from ssd.prediction.limits import Limits
-from ssd.prediction.sources import PhotoOrVideo, Picture, pictures, sources_in
+from ssd.prediction.sources import PhotoOrVideo, Picture, pictures, several_pictures, sources_in
 from ssd.run import Run
 from ssdprep.disk import in_plain_words
 from ssdprep.palette import palette
@@ -116,6 +116,7 @@ def predict_photos(
         of_videos,
         (
             *(each for each in every_one if isinstance(each, Finding)),
+            *several_pictures(sources),
             *(labelled.findings if labelled else ()),
             *((no_annotation(run, video) for video in of_videos) if labelled else ()),
         ),

@@ -14,14 +14,16 @@ import tensorflow as tf
 
 from ssd.pipeline import to_input
 from ssdprep import images
-from ssdprep.faults import CUT_SHORT, UNREADABLE, damage
+from ssdprep.faults import CUT_SHORT, SEVERAL_PICTURES, UNREADABLE, damage
+from ssdprep.headers import read_header
 from ssdprep.parallel import in_threads
 from ssdprep.record import Finding, Severity, SsdprepError
-from ssdprep.walk import walk
+from ssdprep.walk import PHOTOS, walk
 
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ts"}
 )
+_MAY_BE_SEVERAL = PHOTOS - {".jpg", ".jpeg"}
 RATE = 25.0  # frames a second of a video that does not say
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a video that cannot be read is a finding, told once
 
@@ -82,6 +84,13 @@ def pictures(
     """
     tasks = (task for source in sources for task in _tasks(source, size, every, keep))
     return in_threads(tasks, ahead=ahead)
+
+
+def several_pictures(sources: Iterable[PhotoOrVideo]) -> Iterator[Finding]:
+    """Animations, and files of several pages: only their first picture is looked at."""
+    for source in sources:
+        if source.path.suffix.lower() in _MAY_BE_SEVERAL:
+            yield from (finding for finding in read_header(source.path)[1] if finding.code == SEVERAL_PICTURES)
 
 
 def _tasks(source: PhotoOrVideo, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:

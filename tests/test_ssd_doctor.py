@@ -22,6 +22,7 @@ from ssd.checkup.colour_order import colour_findings, colour_orders
 from ssd.checkup.first_steps import first_findings, first_steps
 from ssd.checkup.label_doubts import label_findings, label_looks
 from ssd.checkup.memorising import Memorised, chosen, likely_cause, memory_findings
+from ssd.checkup.reach import FOR_LARGE, new_maps_findings
 from ssd.checkup.table import checkup_report
 from ssd.data import open_source
 from ssd.presets import PRESETS
@@ -257,3 +258,6 @@ def test_real_sets_are_called_sound_and_planted_faults_found(real_data, weights,
     (finding,) = colour_findings(orders, source.path)
     assert "exchanged in val, unlike in train" in finding.message
     assert json.dumps([order.to_dict() for order in orders])
+    large = [finding.code for finding in new_maps_findings(detector, examples, source.path)]
+    assert large == (["DOC014"] if name == "raccoon" else [])  # its objects fill the photo
+    assert not list(new_maps_findings(Run.new(PRESETS[FOR_LARGE], source.labels), examples, source.path))

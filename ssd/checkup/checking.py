@@ -1,18 +1,15 @@
 """What the command `doctor` does: everything that the network will really see, looked at before it is trained.
 
-Each check is a room of its own beside this one, and `ssd.coverage`. Here they are called in turn, and their findings
-gathered.
+Each check is a room of its own beside this one. Here they are called in turn, and their findings gathered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from ssd.augmentation import Augmentation
 from ssd.checkup.batch_sheet import write_batch_sheet
@@ -22,45 +19,13 @@ from ssd.checkup.colour_order import ColourOrder, colour_findings, colour_orders
 from ssd.checkup.first_steps import FirstSteps, first_findings, first_steps
 from ssd.checkup.label_doubts import LabelLooks, label_findings, label_looks
 from ssd.checkup.memorising import Memorised, memorise, memory_findings
-from ssd.coverage import REACHED, Coverage, best_ious
+from ssd.checkup.reach import ClassReach, Unreached, new_maps_findings, reach_findings, reach_of
 from ssd.data import open_source, readable
-from ssd.examples import Example
 from ssd.presets import preset
 from ssd.run import Run
 from ssd.trainer import start_from
-from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, merged, untracked
+from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
 from ssdprep.sheet_files import check_place
-from ssdprep.wording import counted, quoted
-
-FEW_REACHED = "DOC013"
-RECALL = 0.9  # of a class's boxes that some anchor should overlap by 0.5 or more
-
-
-@dataclass(frozen=True)
-class ClassReach:
-    """The boxes of one class in train, as the network sees them: their sizes in its pixels, what anchors reach them."""
-
-    name: str
-    width: float  # median
-    height: float
-    smallest: float  # a twentieth has a smaller side than this
-    coverage: Coverage
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        sizes = {"median_width": self.width, "median_height": self.height, "smallest_side": self.smallest}
-        return {"name": self.name, **sizes, **self.coverage.to_dict()}
-
-
-@dataclass(frozen=True)
-class Unreached:
-    """A box that no anchor overlaps by 0.5: where it is, how large at the network's input, its best IoU."""
-
-    photo: str
-    label: str
-    width: float
-    height: float
-    best_iou: float
 
 
 @dataclass(frozen=True)
@@ -133,7 +98,7 @@ def check_folder(
     run = Run.new(preset(preset_name), source.labels)
     pretrained = start_from(run, weights)
     counts = census(parts, classes)
-    reach, unreached = _reach(run, training)
+    reach, unreached = reach_of(run, training)
     evidence = box_evidence([e for examples in parts.values() for e in examples], track=track)
     colours = colour_orders(run.model, pretrained, parts)
     looks = label_looks(run.model, run.config, pretrained, parts, classes, track=track)
@@ -148,7 +113,8 @@ def check_folder(
         *evidence_findings(evidence, data),
         *colour_findings(colours, data),
         *(each for each in label_findings(looks, data) if str(each.path) not in miscoloured),
-        *_reach_findings(reach, unreached, data, preset_name),
+        *reach_findings(reach, unreached, data, preset_name),
+        *(new_maps_findings(run, training, data) if pretrained else ()),
         *first_findings(steps, counts[0].boxes, data, weights),
         *memory_findings(memorised, data),
     )
@@ -157,42 +123,3 @@ def check_folder(
         colours, looks, steps, sheet, memorised,
         (*merged(source.findings, *(bad for _, bad in read.values())), *found),
     )  # fmt: skip
-
-
-def _reach(run: Run, training: Sequence[Example]) -> tuple[tuple[ClassReach, ...], tuple[Unreached, ...]]:
-    """How each class of train stands to the anchors, and the boxes that none reaches, worst first."""
-    boxes = np.concatenate([example.boxes for example in training]).astype(np.float64)
-    ids = np.concatenate([example.ids for example in training])
-    photos = [example.source for example in training for _ in example.ids]
-    best = best_ious(boxes, run.anchors)
-    sides = (boxes[:, 2:] - boxes[:, :2]) * run.config.image_size[::-1]
-    reach = tuple(
-        ClassReach(name, *np.median(sides[mine], axis=0).tolist(), float(np.quantile(sides[mine].min(axis=1), 0.05)),
-                   Coverage.of(best[mine]))
-        for i, name in enumerate(run.labels.names, start=1)
-        for mine in [ids == i]
-        if mine.any()
-    )  # fmt: skip
-    rows = [int(row) for row in np.argsort(best, kind="stable") if best[row] < REACHED]
-    return reach, tuple(
-        Unreached(photos[row], run.labels.name_of(int(ids[row])), *sides[row].tolist(), float(best[row]))
-        for row in rows
-    )
-
-
-def _reach_findings(
-    reach: Sequence[ClassReach], unreached: Sequence[Unreached], data: Path, preset_name: str
-) -> Iterator[Finding]:
-    """Classes of which many boxes have no anchor near them."""
-    for each in reach:
-        if each.coverage.recall >= RECALL:
-            continue
-        far = [box for box in unreached if box.label == each.name]
-        sizes = ", ".join(dict.fromkeys(f"{box.width:.0f}x{box.height:.0f}" for box in far[:3]))
-        message = (
-            f"anchors reach {each.coverage.recall:.0%} of {counted(each.coverage.boxes, 'box')} of {each.name!r}, "
-            f"least those of {sizes} pixels at the input"
-        )
-        fitting = f"python -m ssd.fit_anchors {quoted(data)} --preset {quoted(Path(preset_name))}"
-        remedy = f"{fitting}; where they are too small, a preset of larger input"
-        yield Finding(FEW_REACHED, Severity.WARNING, data, 0, message, remedy)

@@ -9,6 +9,8 @@ command, for who would want it, and is trained by this file. `--only cards-pretr
 from __future__ import annotations
 
 import argparse
+import csv
+import hashlib
 import json
 import os
 import shlex
@@ -30,7 +32,8 @@ STARTS = {
     "report": "document 004's recipe",
 }
 SEEDS = {"pretrained": (0, 1, 2), "last": (0, 1, 2), "random": (0,), "report": (0,)}
-FOLDS = 5
+FOLDS, THIRDS = 5, 3
+LAYOUTS = (("fine", PRESET, "40"), ("large", FOR_LARGE, "40"), ("large-longer", FOR_LARGE, "100"))
 WITH_VAL, GIOU = ("--with-val",), ("--box-loss", "giou")
 
 
@@ -75,19 +78,40 @@ def folds(out: Path) -> dict[str, Set]:
     whole, found = out / "raccoon-folds", {}
     if not whole.exists():
         shared_out(REAL / "raccoon", whole, "--test", "0", "--kfold", str(FOLDS))
+    lists = whole / "ImageSets" / "Main"
     for k in range(1, FOLDS + 1):
         folder = out / f"raccoon-fold{k}"
         if not folder.exists():
-            shutil.copytree(whole, folder)
-            lists = folder / "ImageSets" / "Main"
-            parts = {"train": lists / f"fold{k}_train.txt", "test": lists / f"fold{k}_val.txt"}
-            kept = {f"{part}.txt": path.read_bytes() for part, path in parts.items()}
-            for path in lists.iterdir():
-                path.unlink()
-            for name, stems in kept.items():
-                (lists / name).write_bytes(stems)
+            parts = {"train": f"fold{k}_train.txt", "test": f"fold{k}_val.txt"}
+            relisted(whole, folder, {part: (lists / name).read_text().split() for part, name in parts.items()})
         found[folder.name] = Set(folder, (str(folder), "--split", "test"), ("--epochs", "80"), FOR_LARGE)
     return found
+
+
+def thirds(out: Path) -> dict[str, Set]:
+    """What preset and epochs for raccoon were chosen by: each third of its training photos is val for the other two."""
+    found: dict[str, Set] = {}
+    lists = out / "raccoon" / "ImageSets" / "Main"
+    stems = (lists / "train.txt").read_text().split()
+    drawn = sorted(stems, key=lambda stem: hashlib.sha256(f"cv9{stem}".encode()).hexdigest())
+    for k in range(THIRDS):
+        folder, held = out / f"raccoon-third{k + 1}", set(drawn[k::THIRDS])
+        if not folder.exists():
+            parts = {"val": [stem for stem in stems if stem in held], "train": [s for s in stems if s not in held]}
+            relisted(out / "raccoon", folder, parts)
+        for what, preset, epochs in LAYOUTS:
+            found[f"{folder.name}-{what}"] = Set(folder, (), ("--epochs", epochs), preset)
+    return found
+
+
+def relisted(data: Path, copy: Path, parts: dict[str, list[str]]) -> None:
+    """A copy of a set that is shared out in another way."""
+    shutil.copytree(data, copy)
+    lists = copy / "ImageSets" / "Main"
+    for path in lists.iterdir():
+        path.unlink()
+    for part, stems in parts.items():
+        (lists / f"{part}.txt").write_text("".join(f"{stem}\n" for stem in stems))
 
 
 def shared_out(data: Path, copy: Path, *how: str) -> None:
@@ -166,6 +190,15 @@ def row(title: str, start: str, data: Set, runs: Sequence[Path]) -> str | None:
     return f"| {' | '.join(cells)} |"
 
 
+def at_the_end(run: Path) -> str:
+    """AP50 / AP on the validation photos after the last epoch, which the last training keeps."""
+    if not (run / "curves.png").exists():
+        return "-"
+    with (run / "history.csv").open() as file:
+        *_, line = csv.DictReader(file)
+    return f"{float(line['val_AP50']):.3f} / {float(line['val_AP']):.3f}"
+
+
 def spread(values: Sequence[float]) -> str:
     """The median, and the least and the largest of several."""
     several = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
@@ -174,8 +207,6 @@ def spread(values: Sequence[float]) -> str:
 
 def curves(out: Path, names: Sequence[str]) -> None:
     """AP50 on the validation photos, epoch by epoch: a picture for each set, a colour for each start."""
-    import csv
-
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -214,15 +245,16 @@ def main() -> None:
         train_report(Path(args.report[0]), Path(args.report[1]), int(args.report[2]))
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    known, parts = sets(args.out), folds(args.out)
+    known, parts, choice = sets(args.out), folds(args.out), thirds(args.out)
     jobs = [(name, data, start, seed) for name, data in known.items() for start in STARTS for seed in SEEDS[start]]
-    jobs += [(name, data, "pretrained", 0) for name, data in parts.items()]
+    jobs += [(name, data, "pretrained", 0) for name, data in (choice | parts).items()]
     for name, data, start, seed in jobs:
         run = args.out / f"{name}-{start}-{seed}"
         wanted = not args.only or any(run.name.startswith(each) for each in args.only)
-        if wanted and not run.with_suffix(".test.json").exists():
+        if wanted and not (run.with_suffix(".test.json") if data.test else run / "curves.png").exists():
             train(data, start, seed, run)
-            measured(data, run)
+            if data.test:
+                measured(data, run)
     print("\n| data | start | photos (train / val / test) | epochs, minutes | test AP50 | test AP | runs |")
     print(f"{'|---' * 7}|")
     rows = [
@@ -233,6 +265,11 @@ def main() -> None:
     fifths = [args.out / f"{name}-pretrained-0" for name in parts]
     rows.append(row("raccoon, each fifth", "pretrained", known["raccoon"], fifths))
     print(*filter(None, rows), sep="\n")
+    print(f"\n| raccoon, thirds of its train | {' | '.join(f'third {k + 1}' for k in range(THIRDS))} |")
+    print(f"{'|---' * (THIRDS + 1)}|")
+    for what, preset, epochs in LAYOUTS:
+        runs = [args.out / f"raccoon-third{k + 1}-{what}-pretrained-0" for k in range(THIRDS)]
+        print(f"| `{preset}`, {epochs} epochs | {' | '.join(map(at_the_end, runs))} |")
     curves(args.out, list(known))
 
 

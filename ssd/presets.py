@@ -40,8 +40,8 @@ MOBILENET_V2_SSD_300_FINE = replace(
     MOBILENET_V2_SSD_224, name="mobilenet_v2_ssd_300_fine", image_size=(300, 300), source="the same at 300x300"
 )
 
-# For objects that fill the photo: all boxes stand on the two maps that come with weights. A few hundred photos teach
-# those to place a large object better than maps that begin at random.
+# For objects that fill the photo: all boxes stand on the last two of the three maps that come with weights. A few
+# hundred photos teach those to place a large object better than extra maps, which begin at random.
 MOBILENET_V2_SSD_300_LARGE = replace(
     MOBILENET_V2_SSD_300_FINE,
     name="mobilenet_v2_ssd_300_large",
@@ -49,7 +49,7 @@ MOBILENET_V2_SSD_300_LARGE = replace(
     extras=(),
     scales=(0.3, 0.6, 0.95),
     aspect_ratios=(PAPER_RATIOS,) * 2,
-    source="the last one, with all boxes on the backbone's own maps",
+    source="mobilenet_v2_ssd_300_fine without its finest map and its extra ones",
 )
 
 # Document 004's in a third of the width, with separable heads: trains from random weights in minutes on a laptop.

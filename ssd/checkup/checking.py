@@ -19,7 +19,7 @@ from ssd.checkup.colour_order import ColourOrder, colour_findings, colour_orders
 from ssd.checkup.first_steps import FirstSteps, first_findings, first_steps
 from ssd.checkup.label_doubts import LabelLooks, label_findings, label_looks
 from ssd.checkup.memorising import Memorised, memorise, memory_findings
-from ssd.checkup.reach import ClassReach, Unreached, new_maps_findings, reach_findings, reach_of
+from ssd.checkup.reach import ClassReach, Unreached, extra_maps_findings, reach_findings, reach_of
 from ssd.data import open_source, readable
 from ssd.presets import preset
 from ssd.run import Run
@@ -114,7 +114,7 @@ def check_folder(
         *colour_findings(colours, data),
         *(each for each in label_findings(looks, data) if str(each.path) not in miscoloured),
         *reach_findings(reach, unreached, data, preset_name),
-        *(new_maps_findings(run, training, data) if pretrained else ()),
+        *extra_maps_findings(run, pretrained, training, unreached, data),
         *first_findings(steps, counts[0].boxes, data, weights),
         *memory_findings(memorised, data),
     )

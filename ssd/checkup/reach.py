@@ -12,14 +12,14 @@ import numpy as np
 from ssd.coverage import REACHED, Coverage, best_ious
 from ssd.detector import map_sizes
 from ssd.examples import Example
+from ssd.presets import MOBILENET_V2_SSD_300_LARGE as FOR_LARGE
 from ssd.run import Run
 from ssdprep.record import Finding, Severity
 from ssdprep.wording import counted, quoted
 
-FEW_REACHED, NEW_MAPS = "DOC013", "DOC014"
+FEW_REACHED, EXTRA_MAPS = "DOC013", "DOC014"
 RECALL = 0.9  # of a class's boxes that some anchor should overlap by 0.5 or more
-KNOWN = 0.5  # of all boxes, those that the maps of a pretrained backbone should reach
-FOR_LARGE = "mobilenet_v2_ssd_300_large"
+MOSTLY = 0.5  # of all boxes; where the extra maps alone reach more of them, that is told
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,26 @@ def reach_findings(
         yield Finding(FEW_REACHED, Severity.WARNING, data, 0, message, remedy)
 
 
-def new_maps_findings(run: Run, training: Sequence[Example], data: Path) -> Iterator[Finding]:
-    """Boxes so large that only maps which begin at random have anchors for them."""
+def extra_maps_findings(
+    run: Run, pretrained: Sequence[str], training: Sequence[Example], unreached: Sequence[Unreached], data: Path
+) -> Iterator[Finding]:
+    """Boxes so large that only the extra maps have anchors for them, and these come without weights.
+
+    pretrained: layers that came with weights. Nothing is said where the preset that would help cannot take them, or
+    the extra maps have some.
+    """
+    backbone = run.config.backbone, run.config.alpha
+    if backbone != (FOR_LARGE.backbone, FOR_LARGE.alpha) or any(name.startswith("extra_") for name in pretrained):
+        return
     sizes = list(zip(map_sizes(run.model, run.config), run.config.boxes_per_cell, strict=True))
-    count = sum(rows * columns * boxes for (rows, columns), boxes in sizes[: len(run.config.sources)])
+    own = sum(rows * columns * boxes for (rows, columns), boxes in sizes[: len(run.config.sources)])
     boxes = np.concatenate([example.boxes for example in training])
-    everywhere, known = (Coverage.of(best_ious(boxes, anchors)) for anchors in (run.anchors, run.anchors[:count]))
-    if known.recall < KNOWN <= everywhere.recall:
+    by_backbone = int((best_ious(boxes, run.anchors[:own]) >= REACHED).sum())
+    by_extras = len(boxes) - len(unreached) - by_backbone
+    if pretrained and by_extras > MOSTLY * len(boxes):
         message = (
-            f"{everywhere.recall - known.recall:.0%} of {counted(len(boxes), 'box')} are reached only by maps "
-            f"that come without weights: the objects are large"
+            f"{by_extras / len(boxes):.0%} of {counted(len(boxes), 'box')} are so large that only the extra maps reach "
+            "them, which come without weights"
         )
-        remedy = f"up to some hundred photos: --preset {FOR_LARGE}, whose boxes all stand on the backbone's own maps"
-        yield Finding(NEW_MAPS, Severity.INFO, data, 0, message, remedy)
+        remedy = f"with a few hundred photos or fewer: --preset {FOR_LARGE.name}, which has no extra maps"
+        yield Finding(EXTRA_MAPS, Severity.INFO, data, 0, message, remedy)

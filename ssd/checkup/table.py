@@ -42,7 +42,8 @@ def checkup_report(report: Checkup) -> Iterator[RenderableType | Next]:
     if report.memorised:
         yield _heading("eight photos by heart")
         yield from (_said(name, text, is_well) for name, text, is_well in _memory(report))
-    if not any(f.code.startswith("DOC") or f.severity is Severity.ERROR for f in report.findings):
+    serious = [f for f in report.findings if f.severity is not Severity.INFO]
+    if not any(f.code.startswith("DOC") or f.severity is Severity.ERROR for f in serious):
         yield Text("\nnothing stands in the way", style="bold green")
     preset, weights = quoted(Path(report.preset_name)), quoted(Path(report.weights))
     yield Next(f"python -m ssd.train {quoted(report.data)} --preset {preset} --weights {weights}")

@@ -18,12 +18,11 @@ from ssdprep.faults import CUT_SHORT, SEVERAL_PICTURES, UNREADABLE, damage
 from ssdprep.headers import read_header
 from ssdprep.parallel import in_threads
 from ssdprep.record import Finding, Severity, SsdprepError
-from ssdprep.walk import PHOTOS, walk
+from ssdprep.walk import walk
 
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ts"}
 )
-_MAY_BE_SEVERAL = PHOTOS - {".jpg", ".jpeg"}
 RATE = 25.0  # frames a second of a video that does not say
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a video that cannot be read is a finding, told once
 
@@ -88,9 +87,10 @@ def pictures(
 
 def several_pictures(sources: Iterable[PhotoOrVideo]) -> Iterator[Finding]:
     """Animations, and files of several pages: only their first picture is looked at."""
+    remedy = "to have the others looked at, save each as a photo of its own, or an animation as a video"
     for source in sources:
-        if source.path.suffix.lower() in _MAY_BE_SEVERAL:
-            yield from (finding for finding in read_header(source.path)[1] if finding.code == SEVERAL_PICTURES)
+        told = () if source.is_video else read_header(source.path)[1]
+        yield from (finding._replace(remedy=remedy) for finding in told if finding.code == SEVERAL_PICTURES)
 
 
 def _tasks(source: PhotoOrVideo, size: tuple[int, int], every: int, keep: bool) -> Iterator[Task]:

@@ -100,8 +100,7 @@ def large(out: Path) -> dict[str, Set]:
     if not folder.exists():
         stems = sorted(path.stem for path in (REAL / "raccoon" / "annotations").glob("*.xml"))
         held = {f"raccoon-{number}" for number in AUTHORS_TEST}
-        parts = {"test": [stem for stem in stems if stem in held], "train": [s for s in stems if s not in held]}
-        relisted(REAL / "raccoon", folder, parts)
+        relisted(REAL / "raccoon", folder, set_aside("test", held, stems))
     return {
         title: Set(data, (str(data), "--split", "test"), ("--epochs", "80"), FOR_LARGE)
         for title, data in {"raccoon": out / "raccoon", "raccoon, its author's test": folder}.items()
@@ -121,11 +120,15 @@ def thirds(out: Path) -> dict[str, Set]:
     for k in range(THIRDS):
         folder, held = out / f"raccoon-third{k + 1}", set(drawn[k::THIRDS])
         if not folder.exists():
-            parts = {"val": [stem for stem in stems if stem in held], "train": [s for s in stems if s not in held]}
-            relisted(out / "raccoon", folder, parts)
+            relisted(out / "raccoon", folder, set_aside("val", held, stems))
         for what, preset, epochs in LAYOUTS:
             found[f"{folder.name}-{what}"] = Set(folder, (), ("--epochs", epochs), preset)
     return found
+
+
+def set_aside(part: str, held: set[str], stems: Sequence[str]) -> dict[str, list[str]]:
+    """The photos of a part, and the others as train."""
+    return {part: [stem for stem in stems if stem in held], "train": [stem for stem in stems if stem not in held]}
 
 
 def relisted(data: Path, copy: Path, parts: dict[str, list[str]]) -> None:

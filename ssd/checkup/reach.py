@@ -96,15 +96,15 @@ def extra_maps_findings(
     pretrained: layers that came with weights. Nothing is said where the preset that would help cannot take them, or
     the extra maps have some.
     """
-    backbone = run.config.backbone, run.config.alpha
-    if backbone != (FOR_LARGE.backbone, FOR_LARGE.alpha) or any(name.startswith("extra_") for name in pretrained):
+    takes_them = (run.config.backbone, run.config.alpha) == (FOR_LARGE.backbone, FOR_LARGE.alpha)
+    if not pretrained or not takes_them or any(name.startswith("extra_") for name in pretrained):
         return
     sizes = list(zip(map_sizes(run.model, run.config), run.config.boxes_per_cell, strict=True))
     own = sum(rows * columns * boxes for (rows, columns), boxes in sizes[: len(run.config.sources)])
     boxes = np.concatenate([example.boxes for example in training])
     by_backbone = int((best_ious(boxes, run.anchors[:own]) >= REACHED).sum())
     by_extras = len(boxes) - len(unreached) - by_backbone
-    if pretrained and by_extras > MOSTLY * len(boxes):
+    if by_extras > MOSTLY * len(boxes):
         message = (
             f"{by_extras / len(boxes):.0%} of {counted(len(boxes), 'box')} are so large that only the extra maps reach "
             "them, which come without weights"

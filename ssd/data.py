@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +20,12 @@ from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, read_label_map
 from ssdprep.provenance import read_provenance
-from ssdprep.record import Finding, SsdprepError, Track, untracked
+from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
 from ssdprep.walk import folded, walk
-from ssdprep.wording import listed, quoted
+from ssdprep.wording import counted, listed, quoted
 
-BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
+UNKNOWN_CLASS = "EVAL009"
+BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX, UNKNOWN_CLASS}
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Source:
 def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = untracked) -> Source:
     """Read a data set. ``labels`` gives the ids (a trained detector's); without it the data set's own names, sorted.
 
-    What cannot be learnt from (photos without annotation, boxes in an unknown EXIF frame ...) is left out, with a
-    finding. Raises `SsdprepError` where nothing is left, or a class is not in ``labels``.
+    What cannot be learnt from (photos without annotation, boxes in an unknown EXIF frame, boxes of a class that is not
+    in ``labels`` ...) is left out, with a finding. Raises `SsdprepError` where nothing is left.
     """
     if (path / MANIFEST).is_file():
         return _from_tfrecords(path, labels, track)
@@ -71,20 +73,24 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
             "copy the whole folder that ssdprep tfrecord wrote, or name the photos",
         )
     source = read_source(path, track=track)
-    places = source.places
-    labels = labels or LabelMap.from_names(sorted(places))
-    _require_known(path, sorted(places), labels, places)
+    present = sorted(source.places)
+    labels = labels or LabelMap.from_names(present)
+    unknown = _unknown(path, present, labels)
     drawn = read_provenance(path)
-    examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
+    examples = {
+        record: replace(example_of(_without(record, unknown), labels), original=drawn.original_of(record))
+        for record in source.records
+    }
+    findings = (*source.findings, *_boxes_of(unknown, path, source.records, labels))
     parts = source.parts() if source.splits else {}
     splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
     return Source(
         path,
         labels,
         {"all": tuple(examples.values()), **splits},
-        source.findings,
+        findings,
         photos_left_out=len(walk(path).photos) - len(examples),
-        boxes_left_out=source.boxes_left_out + sum(f.code in BOX_LEFT_OUT for f in source.findings),
+        boxes_left_out=source.boxes_left_out + sum(f.code in BOX_LEFT_OUT for f in findings),
     )
 
 
@@ -146,15 +152,54 @@ def _fault_of(example: Example) -> Finding | None:
     return None
 
 
-def _require_known(path: Path, present: Sequence[str], labels: LabelMap, places: Mapping[str, str]) -> None:
-    """`SsdprepError` with both lists where the data has a class that the detector has no output for."""
-    if unknown := [name for name in present if name not in labels.names]:
-        told = [f"{name} ({places[name]})" if name in places else name for name in unknown]
-        other = "" if len(unknown) == len(present) else f"; it does not know {listed(told)}"
+def _unknown(path: Path, present: Sequence[str], labels: LabelMap) -> frozenset[str]:
+    """The classes of a data set that a detector has no output for; `SsdprepError` where these are all."""
+    unknown = frozenset(present) - frozenset(labels.names)
+    if unknown and len(unknown) == len(present):
         raise SsdprepError(
-            f"this detector knows only {listed(labels.names)}; {path} has {listed(present)}{other}",
+            f"this detector knows only {listed(labels.names)}; {path} has {listed(present)}",
             f"data labelled with its classes, or a detector for this data: python -m ssd.train {quoted(path)}",
         )
+    return unknown
+
+
+def _without(record: Record, unknown: frozenset[str]) -> Record:
+    """The record without its boxes of these classes."""
+    if not unknown:
+        return record
+    return replace(record, objects=tuple(thing for thing in record.objects if thing.name not in unknown))
+
+
+def _boxes_of(unknown: frozenset[str], path: Path, records: Sequence[Record], labels: LabelMap) -> Iterator[Finding]:
+    """A finding for each box of these classes."""
+    left_out = f"is none of the detector's ({listed(labels.names)}): the box is left out"
+    remedies = {name: _remedy(name, path, labels) for name in unknown}
+    for record in records:
+        place = record.annotation or record.path
+        for line, name in ((thing.line, thing.name) for thing in record.objects if thing.name in unknown):
+            yield Finding(UNKNOWN_CLASS, Severity.ERROR, place, line, f"class {name!r} {left_out}", remedies[name])
+
+
+def _records_of(unknown: frozenset[str], path: Path, table: RecordTable, labels: LabelMap) -> Iterator[Finding]:
+    """A finding for each of these classes: records do not tell where a box was written."""
+    remedy = f"mend the photos that it was written from, then ssdprep tfrecord; or {_anew(path)}"
+    for name in sorted(unknown):
+        said = f"class {name!r} is none of the detector's ({listed(labels.names)})"
+        left_out = f"{counted(table.boxes_of(name), 'box')} left out"
+        yield Finding(UNKNOWN_CLASS, Severity.ERROR, path, 0, f"{said}: {left_out}", remedy)
+
+
+def _remedy(name: str, path: Path, labels: LabelMap) -> str:
+    """What cures a class that the detector does not know."""
+    near = labels.near(name)
+    if near is None:
+        return _anew(path)
+    renamed = shlex.quote(f"{name}={near}")
+    return f"ssdprep repair {quoted(path)} --rename {renamed}, if that is meant; or {_anew(path)}"
+
+
+def _anew(path: Path) -> str:
+    return f"a detector that knows it: python -m ssd.train {quoted(path)}"
 
 
 def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
@@ -186,14 +231,15 @@ def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source
     if not len(table):
         raise SsdprepError(f"{path} holds no record", AGAIN)
     present = sorted(table.vocabulary)
-    if labels:
-        _require_known(path, present, labels, {})
-    else:
+    if not labels:
         labels = read_label_map(own)
-        if unknown := [name for name in present if name not in labels.names]:
-            raise SsdprepError(f"the records of {path} have {listed(unknown)}, which {own.name} does not name", AGAIN)
-    ids = np.array([labels.id_of(name) for name in table.vocabulary], np.int32)
+        if missing := [name for name in present if name not in labels.names]:
+            raise SsdprepError(f"the records of {path} have {listed(missing)}, which {own.name} does not name", AGAIN)
+    unknown = _unknown(path, present, labels)
+    findings = tuple(_records_of(unknown, path, table, labels))
+    ids = np.array([0 if name in unknown else labels.id_of(name) for name in table.vocabulary], np.int32)
     whole = RecordExamples(table, ids, np.arange(len(table)))
     begins = [0, *ends.values()]
     splits = {split: whole[begin:end] for begin, (split, end) in zip(begins, ends.items(), strict=False)}
-    return Source(path, labels, {"all": whole, **splits}, ())
+    lost = sum(map(table.boxes_of, unknown))
+    return Source(path, labels, {"all": whole, **splits}, findings, boxes_left_out=lost)

@@ -152,10 +152,15 @@ class RecordTable:
         self.sources.append(source.decode())
         self.originals.append(drawn_from[0].decode() if drawn_from else folded(Path(source.decode()).stem))
 
+    def boxes_of(self, name: str) -> int:
+        """How many boxes a class has."""
+        return int(np.count_nonzero(np.array(self._things, np.float32)[4::6] == self.vocabulary[name]))
+
     def example(self, row: int, ids: np.ndarray) -> Example:
-        """A row as an example; ``ids``: of each name of the vocabulary."""
+        """A row as an example; ``ids``: of each name of the vocabulary, 0 where its boxes are left out."""
         shard, begin, end, height, width = self._rows[5 * row : 5 * row + 5]
         things = np.array(self._things[6 * self._ends[row] : 6 * self._ends[row + 1]], np.float32).reshape(-1, 6)
+        things = things[ids[things[:, 4].astype(np.int64)] > 0]
         return Example(
             self.sources[row],
             (height, width),
@@ -168,7 +173,7 @@ class RecordTable:
 
 
 class RecordExamples(Sequence[Example]):
-    """Rows of a table, each made an example when it is asked for. ids: int32, of each name of the vocabulary."""
+    """Rows of a table, each made an example when it is asked for. ids: int32, as `RecordTable.example` takes them."""
 
     def __init__(self, table: RecordTable, ids: np.ndarray, rows: np.ndarray) -> None:
         self._table, self._ids, self._rows = table, ids, rows

@@ -68,11 +68,16 @@ class LabelMap:
     def _ids(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.names, 1)}
 
-    def hint(self, name: str) -> str:
-        """What may have been meant, case aside; what there is where nothing is near."""
+    def near(self, name: str) -> str | None:
+        """The class that may have been meant, case aside."""
         by_case = {known.casefold(): known for known in reversed(self.names)}
-        if near := get_close_matches(name.casefold(), by_case, 1):
-            return f": did you mean {by_case[near[0]]!r}?"
+        found = get_close_matches(name.casefold(), by_case, 1)
+        return by_case[found[0]] if found else None
+
+    def hint(self, name: str) -> str:
+        """What may have been meant; what there is where nothing is near."""
+        if (near := self.near(name)) is not None:
+            return f": did you mean {near!r}?"
         if not self.names:
             return ", which is empty"
         more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd.data import Source, open_source, readable, train_and_val
+from ssd.data import UNKNOWN_CLASS, Source, open_source, readable, train_and_val
 from ssd.evaluation.diagnosis import Diagnosis, diagnose, truth_of
 from ssd.evaluation.findings import findings_of
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
@@ -110,8 +110,8 @@ def evaluate_folder(
     ``split`` None: test where there is one, else what the run set aside of its own data, else all of it where nothing
     of it is for training.
     html: where to write it all as one page with charts and the worst photos. Raises `SsdprepError` where there is no
-    run, no data, no such split, no box in it, a class that the detector does not know, where it learnt from val and
-    that is all there is to measure, or ``html`` is no place for it.
+    run, no data, no such split, no box in it of a class that the detector knows, where it learnt from val and that is
+    all there is to measure, or ``html`` is no place for it.
     """
     from ssd.evaluation.page import GENERATOR, check_place, write_page
 
@@ -122,15 +122,19 @@ def evaluate_folder(
     origin = Origin.of(run)
     name, part = _part(origin, source, split)
     examples, bad = readable(part, track=track)
+    of_data = merged(_concerning(name, part, source), bad)
     if not any(len(example.ids) for example in examples):
+        strange = [finding for finding in of_data if finding.code == UNKNOWN_CLASS]
+        known = " of a class that the detector knows" if strange else ""
+        other = "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo"
         raise SsdprepError(
-            f"{data}, split {name}: no photo has a box, so nothing can be measured",
-            "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo",
+            f"{data}, split {name}: no photo has a box{known}, so nothing can be measured",
+            strange[0].remedy if strange else other,
         )
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*not_finished(run), *merged(_concerning(name, part, source), bad), *doubts)
+    findings = (*not_finished(run), *of_data, *doubts)
     report = Evaluation(
         run, data, name, detector.labels.names, scores, diagnosis, findings, html, validated=origin.validated
     )

@@ -84,6 +84,7 @@ _TITLES = {
     "EVAL006": "Labels that fit after a turn or a flip",
     "EVAL007": "Red and blue exchanged",
     "EVAL008": "Few boxes to measure by",
+    "EVAL009": "A class that the detector does not know",
 }
 
 

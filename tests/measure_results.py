@@ -1,4 +1,4 @@
-"""What detectors reach on cards, raccoon and bccd, on photos that no choice was made by (but see `large`).
+"""What detectors reach on cards, raccoon and bccd, on photos that no choice was made by.
 
 `python tests/measure_results.py OUT` trains and tests all that is not in OUT yet, then prints the table of
 docs/benchmarks.md and draws OUT/curves.png. It needs SSDPREP_REAL_DATA (the three sets) and SSDPREP_WEIGHTS
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import os
 import shlex
@@ -24,21 +23,16 @@ from typing import Any, NamedTuple
 
 REAL, WEIGHTS = (Path(os.environ.get(name, "")) for name in ("SSDPREP_REAL_DATA", "SSDPREP_WEIGHTS"))
 IMAGENET = "mobilenet_v2_1.0_224_no_top_from_int8_bncal.h5"
-PRESET, FOR_LARGE = "mobilenet_v2_ssd_300_fine", "mobilenet_v2_ssd_300_large"
+PRESET = "mobilenet_v2_ssd_300_fine"
 STARTS = {
     "pretrained": "ImageNet",
     "last": "ImageNet",
     "random": "random",
     "report": "document 004's recipe",
 }
-SEEDS = {"pretrained": (0, 1, 2), "last": (0, 1, 2), "random": (0,), "report": (0,)}
-FOLDS, THIRDS = 5, 3
-LAYOUTS = (("fine", PRESET, "40"), ("large", FOR_LARGE, "40"), ("large-longer", FOR_LARGE, "100"))
-AUTHORS_TEST = (  # raccoons, of data/test_labels.csv in datitran/raccoon_dataset: its set's other 160 are for training
-    5, 8, 14, 27, 28, 29, 40, 41, 57, 59, 62, 68, 72, 95, 99, 105, 106, 110, 125, 126, 127, 128, 129, 134, 140, 143,
-    144, 145, 146, 156, 158, 164, 168, 176, 181, 185, 186, 189, 192, 197,
-)  # fmt: skip
-WITH_VAL, GIOU = ("--with-val",), ("--box-loss", "giou")
+SEEDS = {"pretrained": (0,), "last": (0, 1, 2), "random": (0,), "report": (0,)}
+WITH_VAL = ("--with-val",)
+FOLDS = 5
 
 
 class Set(NamedTuple):
@@ -48,15 +42,13 @@ class Set(NamedTuple):
     test: tuple[str, ...]
     options: tuple[str, ...]
     preset: str = PRESET
-    last: tuple[str, ...] = WITH_VAL  # besides, in the last training
 
 
 def sets(out: Path) -> dict[str, Set]:
     """The three of them.
 
     raccoon comes without a split and is given one of 160 and 40, in a copy. The cells of bccd are the only boxes that
-    `ssd.fit_anchors` reaches more of, as they are and as training draws them: 93 for 86 of a hundred. The last training
-    has the loss that had the higher AP50 on the validation photos: of cards and raccoon that of overlaps.
+    `ssd.fit_anchors` reaches more of, as they are and as training draws them: 96 for 86 of a hundred.
     """
     raccoon = out / "raccoon"
     if not raccoon.exists():
@@ -66,10 +58,8 @@ def sets(out: Path) -> dict[str, Set]:
         command = [sys.executable, "-m", "ssd.fit_anchors", REAL / "bccd", "--preset", PRESET, "--out", fitted]
         called(command, out / "bccd-anchors.log")
     return {
-        "cards": Set(
-            REAL / "cards" / "train", (str(REAL / "cards" / "test"),), ("--epochs", "40"), last=(*WITH_VAL, *GIOU)
-        ),
-        "raccoon": Set(raccoon, (str(raccoon), "--split", "test"), ("--epochs", "40"), last=(*WITH_VAL, *GIOU)),
+        "cards": Set(REAL / "cards" / "train", (str(REAL / "cards" / "test"),), ("--epochs", "40")),
+        "raccoon": Set(raccoon, (str(raccoon), "--split", "test"), ("--epochs", "80")),
         "bccd": Set(
             REAL / "bccd", (str(REAL / "bccd"), "--split", "test"), ("--epochs", "30", "--flip-v"), str(fitted)
         ),
@@ -87,48 +77,8 @@ def folds(out: Path) -> dict[str, Set]:
         if not folder.exists():
             parts = {"train": f"fold{k}_train.txt", "test": f"fold{k}_val.txt"}
             relisted(whole, folder, {part: (lists / name).read_text().split() for part, name in parts.items()})
-        found[folder.name] = Set(folder, (str(folder), "--split", "test"), ("--epochs", "40"))
+        found[folder.name] = Set(folder, (str(folder), "--split", "test"), ("--epochs", "80"))
     return found
-
-
-def large(out: Path) -> dict[str, Set]:
-    """raccoon with the preset for what fills its photo (`thirds`): on our 40 test photos, and on its author's.
-
-    Of the author's 40, 30 are among the photos by which the preset was chosen.
-    """
-    folder = out / "raccoon-authors"
-    if not folder.exists():
-        stems = sorted(path.stem for path in (REAL / "raccoon" / "annotations").glob("*.xml"))
-        held = {f"raccoon-{number}" for number in AUTHORS_TEST}
-        relisted(REAL / "raccoon", folder, set_aside("test", held, stems))
-    return {
-        title: Set(data, (str(data), "--split", "test"), ("--epochs", "80"), FOR_LARGE)
-        for title, data in {"raccoon": out / "raccoon", "raccoon, its author's test": folder}.items()
-    }
-
-
-def thirds(out: Path) -> dict[str, Set]:
-    """What the preset for raccoon was chosen by: each third of its training photos is val for the other two.
-
-    The thirds are drawn by name alone, so that a few photos have copies in another third, of all presets alike. The
-    epochs of `large` lie between those tried: more of them raise AP and lower AP50.
-    """
-    found: dict[str, Set] = {}
-    lists = out / "raccoon" / "ImageSets" / "Main"
-    stems = (lists / "train.txt").read_text().split()
-    drawn = sorted(stems, key=lambda stem: hashlib.sha256(f"cv9{stem}".encode()).hexdigest())
-    for k in range(THIRDS):
-        folder, held = out / f"raccoon-third{k + 1}", set(drawn[k::THIRDS])
-        if not folder.exists():
-            relisted(out / "raccoon", folder, set_aside("val", held, stems))
-        for what, preset, epochs in LAYOUTS:
-            found[f"{folder.name}-{what}"] = Set(folder, (), ("--epochs", epochs), preset)
-    return found
-
-
-def set_aside(part: str, held: set[str], stems: Sequence[str]) -> dict[str, list[str]]:
-    """The photos of a part, and the others as train."""
-    return {part: [stem for stem in stems if stem in held], "train": [stem for stem in stems if stem not in held]}
 
 
 def relisted(data: Path, copy: Path, parts: dict[str, list[str]]) -> None:
@@ -160,7 +110,7 @@ def train(data: Set, start: str, seed: int, run: Path) -> None:
     else:
         weights = "none" if start == "random" else WEIGHTS / IMAGENET
         command = [sys.executable, "-m", "ssd.train", data.train, "--weights", weights, "--preset", data.preset,
-                   *data.options, *(data.last if start == "last" else ()),
+                   *data.options, *(WITH_VAL if start == "last" else ()),
                    "--seed", str(seed), "--out", run]  # fmt: skip
     called(command, run.with_suffix(".log"))
 
@@ -212,23 +162,13 @@ def row(title: str, start: str, data: Set, runs: Sequence[Path]) -> str | None:
     tests = [json.loads(run.with_suffix(".test.json").read_text()) for run in runs]
     facts = [json.loads((run / "config.json").read_text()) for run in runs]
     last = [(run / "history.csv").read_text().splitlines()[-1].split(",") for run in runs]
-    preset = ("--preset", data.preset) if data.preset == FOR_LARGE else ()
-    photos, how = facts[0]["photos"], f", `{' '.join((*preset, *data.last))}`" if start == "last" else ""
+    photos, how = facts[0]["photos"], ", `--with-val`" if start == "last" else ""
     cells = (
         title, STARTS[start] + how, f"{photos['train']} / {photos['val']} / {tests[0]['images']}",
         f"{last[0][0]}, {median(float(line[-1]) for line in last) / 60:.0f}",
         spread([each["AP50"] for each in tests]), spread([each["AP"] for each in tests]), str(len(runs)),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
-
-
-def at_the_end(run: Path) -> str:
-    """AP50 / AP on the validation photos after the last epoch, which the last training keeps."""
-    if not (run / "curves.png").exists():
-        return "-"
-    with (run / "history.csv").open() as file:
-        *_, line = csv.DictReader(file)
-    return f"{float(line['val_AP50']):.3f} / {float(line['val_AP']):.3f}"
 
 
 def spread(values: Sequence[float]) -> str:
@@ -277,17 +217,15 @@ def main() -> None:
         train_report(Path(args.report[0]), Path(args.report[1]), int(args.report[2]))
         return
     args.out.mkdir(parents=True, exist_ok=True)
-    known, parts, choice, filling = sets(args.out), folds(args.out), thirds(args.out), large(args.out)
+    known, parts = sets(args.out), folds(args.out)
     jobs = [(name, data, start, seed) for name, data in known.items() for start in STARTS for seed in SEEDS[start]]
-    jobs += [(name, data, "pretrained", 0) for name, data in (choice | parts).items()]
-    jobs += [(f"{data.train.name}-large", data, "last", seed) for data in filling.values() for seed in SEEDS["last"]]
+    jobs += [(name, data, "last", 0) for name, data in parts.items()]
     for name, data, start, seed in jobs:
         run = args.out / f"{name}-{start}-{seed}"
         wanted = not args.only or any(run.name.startswith(each) for each in args.only)
-        if wanted and not (run.with_suffix(".test.json") if data.test else run / "curves.png").exists():
+        if wanted and not run.with_suffix(".test.json").exists():
             train(data, start, seed, run)
-            if data.test:
-                measured(data, run)
+            measured(data, run)
     print("\n| data | start | photos (train / val / test) | epochs, minutes | test AP50 | test AP | runs |")
     print(f"{'|---' * 7}|")
     rows = [
@@ -295,17 +233,9 @@ def main() -> None:
         for name, data in known.items()
         for start in STARTS
     ]
-    for title, data in filling.items():
-        runs = [args.out / f"{data.train.name}-large-last-{seed}" for seed in SEEDS["last"]]
-        rows.append(row(title, "last", data, runs))
-    fifths = [args.out / f"{name}-pretrained-0" for name in parts]
-    rows.append(row("raccoon, each fifth", "pretrained", known["raccoon"], fifths))
+    fifths = [args.out / f"{name}-last-0" for name in parts]
+    rows.append(row("raccoon, each fifth", "last", known["raccoon"], fifths))
     print(*filter(None, rows), sep="\n")
-    print(f"\n| raccoon, thirds of its train | {' | '.join(f'third {k + 1}' for k in range(THIRDS))} |")
-    print(f"{'|---' * (THIRDS + 1)}|")
-    for what, preset, epochs in LAYOUTS:
-        runs = [args.out / f"raccoon-third{k + 1}-{what}-pretrained-0" for k in range(THIRDS)]
-        print(f"| `{preset}`, {epochs} epochs | {' | '.join(map(at_the_end, runs))} |")
     curves(args.out, list(known))
 
 

@@ -237,7 +237,7 @@ def test_a_loss_that_explodes_is_told(report, photos):
         ([0.02, 0.02, 0.2], "mobilenet_v2_ssd_224", ["block_1_expand"], False),  # small, which is another matter
         ([0.9, 0.9, 0.2], "mobilenet_v2_ssd_224", [], False),
         ([0.9, 0.9, 0.2], "mobilenet_v2_ssd_224", ["block_1_expand", "extra_1_conv"], False),
-        ([0.9, 0.9, 0.2], "mobilenet_v2_ssd_300_large", ["block_1_expand"], False),
+        ([0.9, 0.9, 0.2], "mobilenet_v2_ssd_300_fine", ["block_1_expand"], False),
         ([0.9, 0.9, 0.2], SMALL, ["block_1_expand"], False),  # its weights fit no other preset
     ],
 )
@@ -285,5 +285,5 @@ def test_real_sets_are_called_sound_and_planted_faults_found(real_data, weights,
     large = [finding.code for finding in extra_maps_findings(detector, pretrained, examples, unreached, source.path)]
     assert large == (["DOC014"] if name == "raccoon" else [])
     if large:
-        promised = reach_of(Run.new(PRESETS["mobilenet_v2_ssd_300_large"], source.labels), examples)[1]
+        promised = reach_of(Run.new(PRESETS["mobilenet_v2_ssd_300_fine"], source.labels), examples)[1]
         assert len(promised) < 0.02 * len(examples)

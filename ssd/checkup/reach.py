@@ -12,7 +12,7 @@ import numpy as np
 from ssd.coverage import REACHED, Coverage, best_ious
 from ssd.detector import map_sizes
 from ssd.examples import Example
-from ssd.presets import MOBILENET_V2_SSD_300_LARGE as FOR_LARGE
+from ssd.presets import MOBILENET_V2_SSD_300_FINE as WITHOUT_EXTRAS
 from ssd.run import Run
 from ssdprep.record import Finding, Severity
 from ssdprep.wording import counted, quoted
@@ -96,7 +96,7 @@ def extra_maps_findings(
     pretrained: layers that came with weights. Nothing is said where the preset that would help cannot take them, or
     the extra maps have some.
     """
-    takes_them = (run.config.backbone, run.config.alpha) == (FOR_LARGE.backbone, FOR_LARGE.alpha)
+    takes_them = (run.config.backbone, run.config.alpha) == (WITHOUT_EXTRAS.backbone, WITHOUT_EXTRAS.alpha)
     if not pretrained or not takes_them or any(name.startswith("extra_") for name in pretrained):
         return
     sizes = list(zip(map_sizes(run.model, run.config), run.config.boxes_per_cell, strict=True))
@@ -109,5 +109,5 @@ def extra_maps_findings(
             f"{by_extras / len(boxes):.0%} of {counted(len(boxes), 'box')} are so large that only the extra maps reach "
             "them, which come without weights"
         )
-        remedy = f"with a few hundred photos or fewer: --preset {FOR_LARGE.name}, which has no extra maps"
+        remedy = f"with a few hundred photos or fewer: --preset {WITHOUT_EXTRAS.name}, which has no extra maps"
         yield Finding(EXTRA_MAPS, Severity.INFO, data, 0, message, remedy)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, example_of, together
+from ssd.examples import AGAIN, Example, RecordExamples, RecordTable, chosen, digest_of, example_of, together
 from ssdprep.derived import read_source
 from ssdprep.faults import damage
 from ssdprep.formats.tfrecord import LABEL_MAP, MANIFEST, shards_of
 from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
-from ssdprep.labels import LabelMap, read_label_map
+from ssdprep.labels import LabelMap, covering, read_label_map
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
 from ssdprep.walk import folded, walk
@@ -73,14 +73,10 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
             "copy the whole folder that ssdprep tfrecord wrote, or name the photos",
         )
     source = read_source(path, track=track)
-    present = sorted(source.places)
-    labels = labels or LabelMap.from_names(present)
-    unknown = _unknown(path, present, labels)
+    labels = labels or covering(source.places)[0]
+    unknown = _unknown(path, sorted(source.places), labels)
     drawn = read_provenance(path)
-    examples = {
-        record: replace(example_of(_without(record, unknown), labels), original=drawn.original_of(record))
-        for record in source.records
-    }
+    examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
     findings = (*source.findings, *_boxes_of(unknown, path, source.records, labels))
     parts = source.parts() if source.splits else {}
     splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
@@ -125,31 +121,29 @@ def _training(source: Source) -> Sequence[Example]:
 
 
 def readable(examples: Sequence[Example], *, track: Track = untracked) -> tuple[Sequence[Example], tuple[Finding, ...]]:
-    """The examples whose photos can be decoded; a finding for each of the others. `SsdprepError` where none can.
+    """The examples whose photos can be decoded, with their digests; a finding for each of the others.
 
+    `SsdprepError` where none can.
     Photos in TFRecords were looked at to their last block when they were written, and their checksums held when the
     records were opened.
     """
     if isinstance(examples, RecordExamples):
         return examples, ()
     with ThreadPoolExecutor() as threads:
-        faults = list(track(threads.map(_fault_of, examples), "Checking photos", len(examples)))
-    if examples and None not in faults:
+        checked = list(track(threads.map(_checked, examples), "Checking photos", len(examples)))
+    faults = tuple(each for each in checked if isinstance(each, Finding))
+    if examples and len(faults) == len(examples):
         raise SsdprepError(
             f"none of {len(faults)} photos can be read: {faults[0]}", "bring the photos back, or audit them"
         )
-    return (
-        tuple(e for e, fault in zip(examples, faults, strict=True) if fault is None),
-        tuple(fault for fault in faults if fault is not None),
-    )
+    return tuple(each for each in checked if isinstance(each, Example)), faults
 
 
-def _fault_of(example: Example) -> Finding | None:
+def _checked(example: Example) -> Example | Finding:
     try:
-        example.encoded()
+        return replace(example, digest=digest_of(example.encoded()))
     except (ImageFault, OSError) as error:
         return damage(Path(example.source), error)
-    return None
 
 
 def _unknown(path: Path, present: Sequence[str], labels: LabelMap) -> frozenset[str]:
@@ -161,13 +155,6 @@ def _unknown(path: Path, present: Sequence[str], labels: LabelMap) -> frozenset[
             f"data labelled with its classes, or a detector for this data: python -m ssd.train {quoted(path)}",
         )
     return unknown
-
-
-def _without(record: Record, unknown: frozenset[str]) -> Record:
-    """The record without its boxes of these classes."""
-    if not unknown:
-        return record
-    return replace(record, objects=tuple(thing for thing in record.objects if thing.name not in unknown))
 
 
 def _boxes_of(unknown: frozenset[str], path: Path, records: Sequence[Record], labels: LabelMap) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from ssdprep.record import Record, SsdprepError
 from ssdprep.walk import folded
 
 T = TypeVar("T")
+_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Example:
     difficult: np.ndarray
     shard: tuple[Path, int, int] | None = None  # a TFRecord file, and where in it the photo's entry begins and ends
     original: str = ""  # names the photo that this picture was drawn from; "": nothing is known
+    digest: str = ""  # of what `encoded` gives, see `digest_of`; "": not read yet
+    strangers: int = 0  # boxes left out for a class that the detector does not know
 
     def encoded(self) -> bytes:
         """Bytes of an upright RGB JPEG or PNG. `ImageFault`, `OSError` or `SsdprepError` where there are none."""
@@ -44,17 +47,24 @@ class Example:
 
 
 def example_of(record: Record, labels: LabelMap) -> Example:
-    """A record whose boxes are upright, as an example. An unknown class raises `SsdprepError`."""
+    """A record whose boxes are upright, as an example, without boxes of classes that ``labels`` lacks."""
     assert record.size is not None
+    things = [thing for thing in record.objects if thing.name in labels.names]
     sides = np.array([record.size.width, record.size.height] * 2, np.float32)
-    boxes = np.array([thing.box for thing in record.objects], np.float32).reshape(-1, 4)
+    boxes = np.array([thing.box for thing in things], np.float32).reshape(-1, 4)
     return Example(
         source=str(record.image),
         size=(record.size.height, record.size.width),
         boxes=np.clip(boxes / sides, 0.0, 1.0),
-        ids=np.array([labels.id_of(thing.name) for thing in record.objects], np.int32),
-        difficult=np.array([thing.difficult for thing in record.objects], bool),
+        ids=np.array([labels.id_of(thing.name) for thing in things], np.int32),
+        difficult=np.array([thing.difficult for thing in things], bool),
+        strangers=len(record.objects) - len(things),
     )
+
+
+def digest_of(encoded: bytes) -> str:
+    """The first 16 digits of the SHA-256 of a photo's bytes: tells photos apart, also in another folder."""
+    return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
 
 
 def evenly(items: Sequence[T], most: int) -> Sequence[T]:
@@ -117,7 +127,7 @@ class RecordTable:
         self.shards: list[Path] = []
         self.vocabulary: dict[str, int] = {}  # class names in the order in which they were met
         self.sources, self.originals = Texts(), Texts()
-        self._rows, self._things = array("q"), array("f")
+        self._rows, self._things, self._digests = array("q"), array("f"), array("Q")
         self._ends = array("q", [0])  # of each row's things
 
     def __len__(self) -> int:
@@ -145,6 +155,9 @@ class RecordTable:
         for name, hard, *box in zip(names, difficult, *edges, strict=True):
             self._things.extend([*box, self.vocabulary.setdefault(name, len(self.vocabulary)), hard])
         (source,) = features["image/filename"].bytes_list.value
+        (photo,) = features["image/encoded"].bytes_list.value
+        digest, *_ = (*features["image/key/sha256"].bytes_list.value, None)  # other writers may leave it out
+        self._digests.append(int(digest_of(photo) if digest is None else digest[:_DIGITS], 16))
         drawn_from = features[ORIGINAL].bytes_list.value
         size = numbers("image/height")[0], numbers("image/width")[0]
         self._rows.extend([len(self.shards) - 1, begin, begin + len(entry), *map(int, size)])
@@ -160,7 +173,8 @@ class RecordTable:
         """A row as an example; ``ids``: of each name of the vocabulary, 0 where its boxes are left out."""
         shard, begin, end, height, width = self._rows[5 * row : 5 * row + 5]
         things = np.array(self._things[6 * self._ends[row] : 6 * self._ends[row + 1]], np.float32).reshape(-1, 6)
-        things = things[ids[things[:, 4].astype(np.int64)] > 0]
+        known = ids[things[:, 4].astype(np.int64)] > 0
+        strangers, things = np.count_nonzero(~known), things[known]
         return Example(
             self.sources[row],
             (height, width),
@@ -169,6 +183,8 @@ class RecordTable:
             things[:, 5].astype(bool),
             (self.shards[shard], begin, end),
             self.originals[row],
+            f"{self._digests[row]:0{_DIGITS}x}",
+            int(strangers),
         )
 
 

@@ -34,19 +34,17 @@ class Origin:
     data: Path | None  # the folder it learnt from, where that is recorded
     seed: int
     with_val: bool  # it learnt from the photos for validation too
-    validated: bool  # its epochs were measured
     boxes: Mapping[str, int] | None  # it learnt from, of each class; earlier runs do not tell
 
     @classmethod
     def of(cls, folder: Path) -> Origin:
         """What `Run.save` was told."""
         stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        data, photos = stored.get("data"), stored.get("photos", {})
+        data = stored.get("data")
         return cls(
             data=Path(data) if isinstance(data, str) and data else None,
             seed=int(stored.get("seed", 0)),
             with_val=stored.get("recipe", {}).get("with_val", False),
-            validated=photos.get("val", 0) > 0,
             boxes=stored.get("boxes", {}).get("train"),
         )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -157,9 +159,14 @@ def train(
         recipe = replace(recipe, augmentation=recipe.augmentation._replace(flip_v=0.5))
     report = train_folder(
         data, out, preset_name=preset, weights=weights, recipe=recipe, seed=seed, force=force,
-        tensorboard=tensorboard, strategy=devices, say=console.say, track=console.track,
+        tensorboard=tensorboard, strategy=devices, command=_typed(), say=console.say, track=console.track,
     )  # fmt: skip
     console.show(report, train_report if is_chief(devices) else worker_report)
+
+
+def _typed() -> str:
+    """This command, as it goes on with what it began."""
+    return shlex.join(["python", "-m", "ssd.train", *(word for word in sys.argv[1:] if word != "--force")])
 
 
 if __name__ == "__main__":

@@ -18,15 +18,16 @@ import tensorflow as tf
 
 from ssd.data import BOX_LEFT_OUT, open_source, readable, train_and_val, train_with_val
 from ssd.detector import load_imagenet, load_weights
+from ssd.learnt import write_photos
 from ssd.pipeline import Example
 from ssd.presets import preset
-from ssd.run import CONFIG, Run
+from ssd.run import CONFIG, MODEL, Run
 from ssd.training.distribution import Strategy, is_chief, lost_workers_named, require_same, worker_count
 from ssd.training.history import Epoch, best_of
 from ssd.training.loop import train
 from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
-from ssd.training.unfinished import STATE, identity_of_run
+from ssd.training.unfinished import STATE, identity_of_run, outdated
 from ssdprep import __version__
 from ssdprep.disk import in_plain_words
 from ssdprep.labels import LabelMap
@@ -78,6 +79,7 @@ def train_folder(
     force: bool = False,
     tensorboard: bool = False,
     strategy: Strategy | None = None,
+    command: str = "",
     say: Say = lambda line: None,
     track: Track = untracked,
 ) -> Trained:
@@ -87,7 +89,8 @@ def train_folder(
     best AP on val; of the last where ``recipe`` is with val), history.csv, curves.png and, where there is a val,
     validation.jpg. A run that was cut goes on after its last whole epoch, and ends as if it had not been cut.
     ``tensorboard``: an event file too, where one process trains. ``strategy``: one of `ssd.training.distribution`; of
-    several workers only the chief says anything and writes. Raises `SsdprepError` where it cannot start.
+    several workers only the chief says anything and writes. ``command``: what was typed, for whoever finds the run cut.
+    Raises `SsdprepError` where it cannot start.
     """
     recipe = recipe or Recipe()
     strategy = strategy or tf.distribute.get_strategy()
@@ -121,6 +124,10 @@ def train_folder(
             (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
         # The whole path, for whoever evaluates it from another folder.
         facts = _facts(run, photos, recipe, strategy) | {"data": str(data.resolve()), "weights": weights, "seed": seed}
+        if command:
+            facts["command"] = command
+        if is_chief(strategy):
+            write_photos(folder, {"train": photos.training, "val": photos.validation}, data)
         history = train(
             run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
             say=say, track=track, tensorboard=tensorboard,
@@ -132,7 +139,7 @@ def train_folder(
         facts["photos"],
         len(pretrained),
         tuple(history),
-        photos.findings,
+        (*photos.findings, *outdated(folder, folder / MODEL)),
         photos.has_test,
     )
 

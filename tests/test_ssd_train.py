@@ -21,7 +21,7 @@ from tiny import TINY
 
 from ssd.config import Config
 from ssd.preset_file import write_preset
-from ssd.training.unfinished import Unfinished
+from ssd.training.unfinished import Unfinished, outdated
 from ssdprep.draw import draw_boxes
 from ssdprep.images import read_upright
 from ssdprep.lock import held
@@ -91,7 +91,7 @@ def test_what_is_left_out_is_said_before_training(trained):
 
 KILLED = """
 import os, runpy, signal, sys
-from ssd.training.unfinished import Unfinished
+from ssd.training.unfinished import Unfinished, outdated
 
 epochs, save = int(sys.argv.pop(1)), Unfinished.save
 
@@ -131,11 +131,15 @@ def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos,
     before = contents(cut)
     done = run("ssd.train", photos, "--epochs", "3", *SIDE, own(photos), "--rate", "0.002", "--out", cut)
     assert done.code == 2
-    assert "recipe epochs was 9, is 3; recipe rate was 0.001, is 0.002" in " ".join(done.err.split())
+    said = " ".join(done.err.split())
+    assert "cannot continue: epochs was 9, is 3; rate was 0.001, is 0.002" in said
     assert "--force" in done.err
     assert contents(cut) == before
     (told,) = (f for f in run("ssd.evaluate", cut, photos, "--json").json["findings"] if f["code"] == "RUN001")
     assert told["path"] == str(cut)
+    command = " ".join(["python -m ssd.train", *map(str, (photos, "--epochs", 9, *SIDE, own(photos), "--out", cut))])
+    assert told["remedy"] == f"{command} goes on; then run this again"
+    assert f"try: {command}, to go on" in said
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path):
@@ -148,6 +152,22 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(photos, cut, tmp_path
         assert all(x.tobytes() == y.tobytes() for x, y in zip(one, other, strict=True))
     timed = {"images_per_second": 0.0, "seconds": 0.0}
     assert [replace(line, **timed) for line in a.history] == [replace(line, **timed) for line in b.history]
+
+
+def test_an_export_of_an_earlier_epoch_is_told(cut):
+    """To whoever exports again, and at the end of the training that went on."""
+    export, description = cut / "exports" / "cut.onnx", cut / "exports" / "cut.onnx.json"
+    export.parent.mkdir()
+    for file in (export, description):
+        file.write_text("{}")
+    assert outdated(cut, cut / "model.keras") == ()
+    os.utime(cut / "model.keras", (export.stat().st_mtime + 5,) * 2)
+    refused = run("ssd.export", cut)
+    assert refused.code == 2
+    assert "cut.onnx is there already, older than the detector" in " ".join(refused.err.split())
+    (told,) = outdated(cut, cut / "model.keras")
+    assert (told.code, told.path) == ("RUN002", export)
+    assert f"python -m ssd.export {cut} --force" in told.remedy
 
 
 def test_two_trainings_do_not_share_a_folder(photos, trained):
@@ -423,6 +443,7 @@ def test_a_class_that_the_detector_does_not_know_stops_nothing(photos, trained, 
     assert (done.code, boxes[0]) == (1, boxes[1] - 1)
     assert (Path(found["path"]), found["line"]) == (annotation, line)
     assert "none of the detector's (apple, banana, milk carton): the box is left out" in found["message"]
+    assert done.json["boxes_of_unknown_classes"] == 1
     cure, _, _ = found["remedy"].partition(", if that is meant")
     assert cure == f"ssdprep repair '{mixed}' --rename 'milk cartom=milk carton'"
     assert run(*shlex.split(cure)).code == 0
@@ -442,6 +463,11 @@ def test_records_with_a_class_that_the_detector_does_not_know(photos, trained, t
         in found["message"]
     )
     assert done.json["per_class"]["apple"]["boxes"] == 0
+    assert done.json["boxes_of_unknown_classes"] == apples
+    done = run("ssd.evaluate", trained, mixed, "--split", "all")
+    (line,) = [line for line in done.out.splitlines() if "EVAL009" in line]
+    assert f"the box is left out, and {apples - 1} more of it" in line
+    assert f"all photos, without {apples} boxes of classes that it does not know" in " ".join(done.out.split())
 
 
 def test_a_part_of_unknown_classes_alone_is_not_measured(photos, trained, tmp_path):
@@ -453,6 +479,55 @@ def test_a_part_of_unknown_classes_alone_is_not_measured(photos, trained, tmp_pa
     done = run("ssd.evaluate", trained, mixed, "--split", "test")
     assert done.code == 2
     assert "split test: no photo has a box of a class that the detector knows" in " ".join(done.err.split())
+
+
+def shared_out_anew(photos: Path, folder: Path, parts: dict[str, str]) -> Path:
+    """A copy whose parts have the photos of others."""
+    shutil.copytree(photos, folder)
+    (lists,) = folder.rglob("Main")
+    for part, other in parts.items():
+        shutil.copy2(photos / lists.relative_to(folder) / f"{other}.txt", lists / f"{part}.txt")
+    return folder
+
+
+def test_photos_that_it_learnt_from_are_told_by_their_bytes(photos, trained, tmp_path):
+    """In another folder, after a new split, and as records; not where they were asked for."""
+    anew = shared_out_anew(photos, tmp_path / "anew", {"train": "test", "test": "train"})
+    records = tmp_path / "records"
+    assert run("ssdprep", "tfrecord", anew, "--out", records).code in (0, 1)
+    learnt = len((anew / "ImageSets" / "Main" / "test.txt").read_text().split())
+    for data in (anew, records):
+        done = run("ssd.evaluate", trained, data, "--json")
+        (told,) = [finding for finding in done.json["findings"] if finding["code"] == "EVAL010"]
+        assert (done.code, told["severity"]) == (1, "error")
+        assert f"{learnt} of {learnt} photos are among those that it learnt from" in told["message"]
+    for split, severities in (("train", []), ("val", []), ("all", ["warning"])):
+        done = run("ssd.evaluate", trained, photos, "--split", split, "--json")
+        assert [f["severity"] for f in done.json["findings"] if f["code"] == "EVAL010"] == severities
+
+
+def test_what_a_run_set_aside_is_known_when_the_lists_are_gone(photos, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(photos, data)
+    folder = tmp_path / "run"
+    assert run("ssd.train", data, "--epochs", "1", *SIDE, own(photos), "--out", folder).code == 0
+    (lists,) = data.rglob("Main")
+    val = sorted((lists / "val.txt").read_text().split())
+    shutil.rmtree(lists.parent)
+    with (folder / "photos.csv").open() as file:
+        assert sorted(Path(row["photo"]).stem for row in csv.DictReader(file) if row["part"] == "val") == val
+    done = run("ssd.evaluate", folder, data, "--json")
+    assert done.json["data"].endswith("split val")
+    assert done.json["images"] == len(val)
+    assert "EVAL010" not in {finding["code"] for finding in done.json["findings"]}
+
+
+@pytest.mark.parametrize("command", ["ssd.train", "ssd.doctor"])
+def test_a_class_called_background_is_refused(photos, tmp_path, command):
+    data = relabelled(photos, tmp_path / "data", lambda text: text.replace(">apple<", ">background<"))
+    done = run(command, data, *SIDE[:2], "--preset", own(photos), "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "a class is called 'background'" in " ".join(done.err.split())
 
 
 def test_nothing_can_be_measured_without_boxes(photos, trained, tmp_path):

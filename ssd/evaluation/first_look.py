@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ssd.evaluation.measuring import Evaluation
 
 GOOD = 0.9  # AP50 from which on there is nothing to be said
+LITTLE = 0.05  # AP50 below which no error is worth a look of its own
 PAIRS = 3  # of classes that are named
 FREE = 0.0005  # AP50; what costs less is shown as 0.000
 
@@ -28,6 +29,9 @@ def first_look(report: Evaluation) -> list[str]:
     """What to look at in turn, a sentence each; [] where AP50 is good."""
     if report.scores.AP50 >= GOOD:
         return []
+    if report.scores.AP50 < LITTLE:
+        doctor = f"python -m ssd.doctor {quoted(report.data)}"
+        return [f"it has learnt next to nothing: more --epochs, or {doctor}, which says what keeps it from learning"]
     known = [each for each in report.scores.per_class if each.boxes]
     worst, costs = min(known, key=lambda each: each.AP50), report.diagnosis.costs
     kind = max(KINDS, key=lambda each: costs[each])
@@ -36,10 +40,8 @@ def first_look(report: Evaluation) -> list[str]:
         told.append(f"{worst.name} is found worst: AP50 {worst.AP50:.3f}, {counted(worst.boxes, 'box')} here")
     if costs[kind] >= FREE:
         told.append(f"{kind.value} errors cost most, {costs[kind]:.3f} AP50 ({MEANING[kind]}): {CURES[kind]}")
-    if report.validated:
-        told.append(
-            f"where val_AP still rises at the end of {quoted(report.run / 'history.csv')}, train longer: more --epochs"
-        )
+    if report.still_rises:
+        told.append(f"AP on val still rose when training ended ({report.run / 'curves.png'}): more --epochs")
     return told
 
 

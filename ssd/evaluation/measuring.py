@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from ssd.data import UNKNOWN_CLASS, Source, open_source, readable, train_and_val
+from ssd.data import UNKNOWN_CLASS, Source, open_source, readable
 from ssd.evaluation.diagnosis import Diagnosis, diagnose, truth_of
 from ssd.evaluation.findings import findings_of
+from ssd.learnt import Learnt, set_aside
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Origin, Run
+from ssd.training.history import still_rises
 from ssd.training.unfinished import not_finished
 from ssdprep.imagesets import read_lists
-from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
+from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, merged, untracked
 from ssdprep.walk import PHOTOS, walk
 
 _OF_PHOTO = PHOTOS | {".xml"}  # what a finding on one photo names
@@ -71,7 +74,8 @@ class Evaluation(Report):
     diagnosis: Diagnosis
     findings: tuple[Finding, ...] = ()
     page: Path | None = None  # the HTML page that was written
-    validated: bool = True  # the run measured its epochs, and its history tells how they went
+    still_rises: bool = False  # val AP did so when training ended
+    strangers: int = 0  # boxes left out for a class that the detector does not know
 
     @property
     def source(self) -> str:
@@ -86,6 +90,7 @@ class Evaluation(Report):
             "run": str(self.run),
             "data": self.source,
             "images": scores.images,
+            "boxes_of_unknown_classes": self.strangers,
             **_figures(AP50=scores.AP50, AP=scores.AP, voc07=scores.voc07, voc10=scores.voc10),
             "coco": _figures(**{name: getattr(scores.coco, name) for name in COCO}),
             "per_class": {
@@ -120,9 +125,10 @@ def evaluate_folder(
     detector = Run.load(run)
     source = open_source(data, detector.labels, track=track)
     origin = Origin.of(run)
-    name, part = _part(origin, source, split)
+    learnt = Learnt.of(run)
+    name, part = _part(origin, learnt, source, split)
     examples, bad = readable(part, track=track)
-    of_data = merged(_concerning(name, part, source), bad)
+    of_data = _once(merged(_concerning(name, part, source), bad))
     if not any(len(example.ids) for example in examples):
         strange = [finding for finding in of_data if finding.code == UNKNOWN_CLASS]
         known = " of a class that the detector knows" if strange else ""
@@ -134,16 +140,45 @@ def evaluate_folder(
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*not_finished(run), *of_data, *doubts)
+    findings = (*not_finished(run), *_learnt_from(learnt, examples, data, split), *of_data, *doubts)
     report = Evaluation(
-        run, data, name, detector.labels.names, scores, diagnosis, findings, html, validated=origin.validated
+        run,
+        data,
+        name,
+        detector.labels.names,
+        scores,
+        diagnosis,
+        findings,
+        html,
+        still_rises=still_rises(run / "history.csv"),
+        strangers=sum(example.strangers for example in examples),
     )
     if html is not None:
         write_page(report, examples, html, track=track)
     return report
 
 
-def _part(origin: Origin, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
+def _once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Boxes of a class that the detector does not know in one finding for each such class, at the first of them."""
+    boxes = Counter(finding.message for finding in findings if finding.code == UNKNOWN_CLASS)
+    first = {finding.message: finding for finding in reversed(findings) if finding.code == UNKNOWN_CLASS}
+    more = {said: f", and {boxes[said] - 1:,} more of it" * (boxes[said] > 1) for said in boxes}
+    return (
+        *(first[said]._replace(message=f"{said}{more[said]}") for said in boxes),
+        *(finding for finding in findings if finding.code != UNKNOWN_CLASS),
+    )
+
+
+def _learnt_from(
+    learnt: Learnt | None, examples: Sequence[Example], data: Path, split: str | None
+) -> tuple[Finding, ...]:
+    """Nothing where the photos for training were asked for."""
+    if learnt is None or split == "train":
+        return ()
+    return learnt.finding(examples, data, Severity.WARNING if split == "all" else Severity.ERROR)
+
+
+def _part(origin: Origin, learnt: Learnt | None, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
     """The split that is meant, and its photos; "val" is what the run set aside where its own data has no such split."""
     is_its_own = origin.is_of(source.path)
     learnt_all = is_its_own and origin.with_val
@@ -155,7 +190,7 @@ def _part(origin: Origin, source: Source, split: str | None) -> tuple[str, Seque
             "photos that it has not seen, in a folder of their own; or the run that its options were chosen by",
         )
     if name == "val" and is_its_own and not source.splits.get("val"):
-        return name, train_and_val(source, origin.seed)[1]
+        return name, set_aside(learnt, source, origin.seed)
     return name, source.split(name)
 
 

@@ -52,8 +52,9 @@ def _classes(report: Evaluation) -> RenderableType:
     from rich.text import Text
 
     scores = report.scores
+    lost = f", without {counted(report.strangers, 'box')} of classes that it does not know" if report.strangers else ""
     table = Table(
-        title=Text(f"{counted(scores.images, 'photo')} of {report.source}"),
+        title=Text(f"{counted(scores.images, 'photo')} of {report.source}{lost}"),
         title_justify="left",
         box=None,
         pad_edge=False,

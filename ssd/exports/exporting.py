@@ -27,11 +27,12 @@ from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
 from ssd.exports.graph import exported
 from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, script
 from ssd.exports.suppression import suppressed
+from ssd.learnt import Learnt, set_aside
 from ssd.pipeline import evaluation_batches
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
-from ssd.run import Origin, Run
-from ssd.training.unfinished import not_finished
+from ssd.run import MODEL, Origin, Run
+from ssd.training.unfinished import is_older, not_finished
 from ssdprep.files import write_new
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
@@ -134,7 +135,7 @@ def export_run(
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
     beside_it = way.nms_script if nms else way.script
     if not force:
-        _require_free(path)
+        _require_free(path, run / MODEL)
     changed = [] if force or not beside_it else _changed(path.with_name(beside_it))
     photos = _photos(run, detector, data, track)
     if way.kind == "int8" and not photos.calibration:
@@ -171,8 +172,10 @@ def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos
     source = open_source(folder, detector.labels, track=track)
     if data is None or source.splits.get("val"):
         training, validation = train_and_val(source, origin.seed)
-        learnt = origin.with_val and origin.is_of(folder)
-        part = "photos that it learnt from" if learnt else "validation photos"
+        learnt_all = origin.with_val and origin.is_of(folder)
+        if not learnt_all and origin.is_of(folder) and not source.splits.get("val"):
+            validation = set_aside(Learnt.of(run), source, origin.seed)
+        part = "photos that it learnt from" if learnt_all else "validation photos"
     else:
         part = "test" if source.splits.get("test") else "all"
         validation, part = source.split(part), f"{part} photos"
@@ -243,11 +246,12 @@ def _changed(place: Path) -> list[Finding]:
     return [Finding(CHANGED, Severity.INFO, place, 0, message, "nothing to do; --force replaces it")]
 
 
-def _require_free(path: Path) -> None:
+def _require_free(path: Path, model: Path) -> None:
     """`SsdprepError` where an export would replace anything."""
     taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
     if taken:
-        raise SsdprepError(f"{taken[0]} is there already", "choose another --out, or replace it with --force")
+        older = ", older than the detector: of an earlier epoch, or another training" * is_older(taken[0], model)
+        raise SsdprepError(f"{taken[0]} is there already{older}", "choose another --out, or replace it with --force")
 
 
 def _put(written: Path, path: Path, about: dict[str, Any], beside_it: str) -> tuple[Path, ...]:

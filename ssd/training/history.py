@@ -12,6 +12,8 @@ from typing import Any
 
 from ssdprep.files import write_new
 
+_MORE = 0.005  # AP that is worth more epochs
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -55,6 +57,16 @@ def best_of(history: Sequence[Epoch]) -> Epoch:
 def is_measured(history: Sequence[Epoch]) -> bool:
     """Were there photos for validation?"""
     return any(not math.isnan(line.val_AP) for line in history)
+
+
+def still_rises(path: Path) -> bool:
+    """Was AP at its best in the last tenth of the epochs that a history.csv tells of, and not about so before?"""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", newline="") as file:
+        values = [float(line["val_AP"]) for line in csv.DictReader(file)]
+    first = values[: -max(1, len(values) // 10)]
+    return bool(first) and max(values) >= max(first) + _MORE  # not so where no epoch was measured: all is nan
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

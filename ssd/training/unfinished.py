@@ -21,6 +21,7 @@ import numpy as np
 from ssd.training.history import Epoch
 from ssdprep.disk import put_in_place
 from ssdprep.record import Finding, Severity, SsdprepError
+from ssdprep.wording import quoted
 
 if TYPE_CHECKING:
     from ssd.pipeline import Example
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ssd.training.stages import Recipe
 
 STATE = "unfinished.npz"
-UNFINISHED = "RUN001"
+UNFINISHED, OUTDATED = "RUN001", "RUN002"
 _SHORT = 40  # characters of a value in a message
 
 
@@ -90,7 +91,7 @@ class Unfinished:
             raise SsdprepError(
                 f"{folder} holds an unfinished run that this one cannot continue: "
                 + "; ".join(_difference(key, before.get(key), now.get(key)) for key in changed),
-                "the command that began it, to go on; --force, to begin anew; or another --out",
+                f"{_begun_by(folder)}, to go on; --force, to begin anew; or another --out",
             )
 
 
@@ -99,8 +100,33 @@ def not_finished(folder: Path) -> tuple[Finding, ...]:
     if not (folder / STATE).exists():
         return ()
     message = "its training is not finished: this is the best of its epochs so far"
-    remedy = "the ssd.train command that began it goes on; then run this again"
+    remedy = f"{_begun_by(folder)} goes on; then run this again"
     return (Finding(UNFINISHED, Severity.WARNING, folder, 0, message, remedy),)
+
+
+def outdated(folder: Path, model: Path) -> tuple[Finding, ...]:
+    """A finding for each export in a run folder that was written before its detector."""
+    exports = sorted(path for path in (folder / "exports").glob("*") if path.with_name(f"{path.name}.json").exists())
+    message = "older than the detector: exported from an earlier epoch, or another training"
+    remedy = f"python -m ssd.export {quoted(folder)} --force, with its --format"
+    return tuple(
+        Finding(OUTDATED, Severity.WARNING, path, 0, message, remedy) for path in exports if is_older(path, model)
+    )
+
+
+def is_older(export: Path, model: Path) -> bool:
+    """Was it written before the detector that it is named after?"""
+    return export.stat().st_mtime_ns < model.stat().st_mtime_ns
+
+
+def _begun_by(folder: Path) -> str:
+    """The command that began a run, as it was typed, where the run tells."""
+    from ssd.run import CONFIG  # with Keras, see `Unfinished.require_same`
+
+    try:
+        return str(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["command"])
+    except (OSError, ValueError, KeyError, TypeError):  # cut before its first epoch ended, or trained from Python
+        return "the ssd.train command that began it"
 
 
 def _damaged(folder: Path, what: object) -> SsdprepError:
@@ -156,4 +182,4 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if key.startswith("photos "):
         return f"the {key.removeprefix('photos ')} photos or their labels have changed"
     old, new = (text if len(text := str(value)) <= _SHORT else "another" for value in (before, now))
-    return f"{key} was {old}, is {new}"
+    return f"{key.removeprefix('recipe ').replace('_', ' ')} was {old}, is {new}"

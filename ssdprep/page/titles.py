@@ -85,6 +85,7 @@ _TITLES = {
     "EVAL007": "Red and blue exchanged",
     "EVAL008": "Few boxes to measure by",
     "EVAL009": "A class that the detector does not know",
+    "EVAL010": "Measured on what it learnt from",
 }
 
 

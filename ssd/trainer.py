@@ -23,7 +23,7 @@ from ssd.pipeline import Example
 from ssd.presets import preset
 from ssd.run import CONFIG, MODEL, Run
 from ssd.training.distribution import Strategy, is_chief, lost_workers_named, require_same, worker_count
-from ssd.training.history import Epoch, best_of
+from ssd.training.history import LITTLE, Epoch, best_of, is_measured
 from ssd.training.loop import train
 from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
@@ -34,6 +34,8 @@ from ssdprep.labels import LabelMap
 from ssdprep.lock import held
 from ssdprep.record import Finding, Report, Say, Severity, SsdprepError, Track, merged, untracked
 from ssdprep.wording import quoted
+
+LEARNT_NOTHING = "RUN003"
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def train_folder(
         facts["photos"],
         len(pretrained),
         tuple(history),
-        (*photos.findings, *outdated(folder, folder / MODEL)),
+        (*photos.findings, *outdated(folder, folder / MODEL), *_learnt_nothing(history, folder, data)),
         photos.has_test,
     )
 
@@ -187,6 +189,18 @@ def _facts(run: Run, photos: _Photos, recipe: Recipe, strategy: Strategy) -> dic
                      "python": platform.python_version()},
         "devices": {"workers": worker_count(strategy), "replicas": strategy.num_replicas_in_sync},
     }  # fmt: skip
+
+
+def _learnt_nothing(history: Sequence[Epoch], folder: Path, data: Path) -> tuple[Finding, ...]:
+    """A finding where not one epoch found anything to speak of."""
+    best = best_of(history)
+    if not is_measured(history) or best.val_AP50 >= LITTLE:
+        return ()
+    rose = history[-1].loss > history[0].loss
+    message = f"it has learnt next to nothing: AP50 on val is {best.val_AP50:.3f}" + ", and the loss rose" * rose
+    cure = "a lower --rate" if rose else "more --epochs"
+    remedy = f"{cure}; python -m ssd.doctor {quoted(data)} says what else keeps it from learning"
+    return (Finding(LEARNT_NOTHING, Severity.WARNING, folder, 0, message, remedy),)
 
 
 def boxes_by_class(examples: Sequence[Example], labels: LabelMap) -> dict[str, int]:

@@ -43,7 +43,7 @@ def _stderr_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not Ctrl-C: it says nothing about TensorFlow
             held.seek(0)
             os.write(kept, held.read())
             raise

@@ -180,6 +180,13 @@ def test_two_trainings_do_not_share_a_folder(photos, trained):
     assert contents(trained) == before
 
 
+def test_a_training_that_finds_nothing_says_so(photos, trained):
+    answer = json.loads((trained / "answer.json").read_text())
+    assert answer["best"]["val_AP50"] < 0.05
+    (told,) = [finding for finding in answer["findings"] if finding["code"] == "RUN003"]
+    assert told["remedy"].startswith(f"more --epochs; python -m ssd.doctor {photos}")
+
+
 def test_a_refused_training_leaves_no_folder_of_its_own(photos, tmp_path):
     (tmp_path / "mine").mkdir()
     for words in ((), ("--out", "mine")):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ssd.evaluation.error_costs import KINDS, MEANING, Kind
+from ssd.training.history import LITTLE
 from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
     from ssd.evaluation.measuring import Evaluation
 
 GOOD = 0.9  # AP50 from which on there is nothing to be said
-LITTLE = 0.05  # AP50 below which no error is worth a look of its own
 PAIRS = 3  # of classes that are named
 FREE = 0.0005  # AP50; what costs less is shown as 0.000
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ssdprep.files import write_new
 
+LITTLE = 0.05  # AP50 below which a detector has learnt next to nothing, and no single error is worth a look
 _MORE = 0.005  # AP that is worth more epochs
 
 

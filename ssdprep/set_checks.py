@@ -6,21 +6,26 @@ import shlex
 from collections.abc import Iterator
 
 from ssdprep.labels import is_reserved
+from ssdprep.provenance import provenance_and_faults
 from ssdprep.record import Dataset, Finding, Severity
 from ssdprep.statistics import Count, Statistics, class_counts
 from ssdprep.wording import counted, quoted
 
 IMBALANCE, FEW, UNTRAINED, NO_BOXES = "AUD001", "AUD002", "AUD003", "AUD004"
-TINY, UNTESTED, BACKGROUND, TAGGED = "AUD005", "AUD006", "AUD007", "ORI010"
+TINY, UNTESTED, BACKGROUND, UNLISTED, TAGGED = "AUD005", "AUD006", "AUD007", "AUD008", "ORI010"
 
 _UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
 _FEW = 10  # boxes; a class with fewer is memorised, not learnt
 _TINY = 8  # pixels at the network's input: a cell of the finest map of features that SSD looks at
 _MANY = 0.1  # of the boxes of a class
+_NAMED = 5  # photos in one message
 
 
-def check_set(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
-    """The findings of the whole set, as it was scanned; their path is its folder."""
+def check_set(dataset: Dataset, upright: Dataset, statistics: Statistics) -> Iterator[Finding]:
+    """The findings of the whole set, as it was scanned; their path is its folder.
+
+    upright: as `orient.to_upright` makes it, without records whose frame is unknown.
+    """
     root = dataset.root
     classes = class_counts(dataset.records)
     yield from _tagged(dataset)
@@ -44,6 +49,7 @@ def check_set(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
             message = f"class {name!r} has {counted(count.boxes, 'box')}: too few to be learnt"
             yield Finding(FEW, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
     yield from _tiny(dataset, statistics)
+    yield from _unlisted(upright)
     yield from _untrained(dataset, statistics.parts)
 
 
@@ -70,6 +76,28 @@ def _tiny(dataset: Dataset, statistics: Statistics) -> Iterator[Finding]:
                 f"train on crops or at a larger input: `ssdprep audit {quoted(dataset.root)} --input 512x512` tells"
             )
             yield Finding(TINY, Severity.WARNING, dataset.root, 0, message, remedy)
+
+
+def _unlisted(upright: Dataset) -> Iterator[Finding]:
+    """Photos that were labelled after the set was split. Not what no part can use, of which something else is said."""
+    splits = upright.splits
+    training = splits.get("train") or splits.get("trainval")
+    if not training:
+        return  # whatever is not held out is trained on
+    listed = {record.path for records in (training, *map(splits.get, ("val", "test"))) for record in records or ()}
+    drawn, _ = provenance_and_faults(upright.root)
+    missing = [
+        record.path.relative_to(upright.root).as_posix()
+        for record in upright.records
+        if record.annotation is not None and (record.image is None) == (training[0].image is None)
+        if record.path not in listed and record.path not in upright.damaged and not drawn.is_drawn(record)
+    ]
+    if missing:
+        which = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED:,} more" if missing[_NAMED:] else "")
+        are = "is in no split: it is" if len(missing) == 1 else "are in no split: they are"
+        message = f"{counted(len(missing), 'labelled photo')} {are} neither trained on nor measured: {which}"
+        remedy = f"ssdprep split {quoted(upright.root)} --add"
+        yield Finding(UNLISTED, Severity.WARNING, upright.root, 0, message, remedy)
 
 
 def _untrained(dataset: Dataset, parts: dict[str, dict[str, Count]]) -> Iterator[Finding]:

@@ -281,6 +281,6 @@ def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]], drawn
     pictures = {r for r in unlisted if drawn.is_drawn(r) and drawn.original_of(r) not in trained}
     for record in unlisted:
         if record not in pictures:
-            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --force")
+            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --add")
     if pictures:
         yield held_out(source.root, len(pictures))

@@ -180,7 +180,12 @@ def repair(
         typer.Option("--only", metavar="CODE", help="Cure the findings of this code; again, or A,B, for more; or all."),
     ] = None,
     rename: Annotated[
-        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="Call a class otherwise; again for more.")
+        list[str] | None,
+        typer.Option(
+            "--rename",
+            metavar="OLD=NEW",
+            help="Call a class otherwise; again for more, all at once: two can be exchanged.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -188,7 +193,8 @@ def repair(
     debug: Debug = False,
 ) -> None:
     """Cure labels where that is safe. Without --only and --rename: say what could be cured. Can be undone."""
-    from ssdprep.repair import renames_of, repair_folder
+    from ssdprep.renames import renames_of
+    from ssdprep.repair import repair_folder
     from ssdprep.repair_table import repair_report
 
     names = renames_of(rename or ())

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
 
-from ssdprep.labels import is_reserved
+from ssdprep.labels import is_reserved, slips
 from ssdprep.provenance import provenance_and_faults
 from ssdprep.record import Dataset, Finding, Severity
 from ssdprep.statistics import Count, Statistics, class_counts
 from ssdprep.wording import counted, quoted
 
 IMBALANCE, FEW, UNTRAINED, NO_BOXES = "AUD001", "AUD002", "AUD003", "AUD004"
-TINY, UNTESTED, BACKGROUND, UNLISTED, TAGGED = "AUD005", "AUD006", "AUD007", "AUD008", "ORI010"
+TINY, UNTESTED, BACKGROUND, UNLISTED, SLIP, TAGGED = "AUD005", "AUD006", "AUD007", "AUD008", "AUD009", "ORI010"
 
 _UNEVEN = 3.0  # boxes of the most frequent class for one of the rarest
 _FEW = 10  # boxes; a class with fewer is memorised, not learnt
@@ -22,7 +23,7 @@ _NAMED = 5  # photos in one message
 
 
 def check_set(dataset: Dataset, upright: Dataset, statistics: Statistics) -> Iterator[Finding]:
-    """The findings of the whole set, as it was scanned; their path is its folder.
+    """The findings of the whole set, as it was scanned; their path is its folder, of a slip the first place.
 
     upright: as `orient.to_upright` makes it, without records whose frame is unknown.
     """
@@ -33,8 +34,11 @@ def check_set(dataset: Dataset, upright: Dataset, statistics: Statistics) -> Ite
     if labelled and not classes:
         message = f"{counted(labelled, 'annotation')} and not one box: there is nothing to learn"
         yield Finding(NO_BOXES, Severity.ERROR, root, 0, message, "draw boxes in LabelImg, and save")
-    if len(classes) > 1:
-        often, rare = next(iter(classes)), list(classes)[-1]
+    meant = slips({name: count.boxes for name, count in classes.items()})
+    yield from _slips(dataset, classes, meant)
+    named = [name for name in classes if name not in meant]
+    if len(named) > 1:
+        often, rare = named[0], named[-1]
         ratio = classes[often].boxes / classes[rare].boxes
         if ratio > _UNEVEN:
             message = f"{ratio:.1f} boxes of {often!r} for one of {rare!r}: the detector will see {often!r} everywhere"
@@ -45,12 +49,12 @@ def check_set(dataset: Dataset, upright: Dataset, statistics: Statistics) -> Ite
             message = f"a class is called {name!r}: that stands for none in label maps, and tfrecord refuses it"
             rename = f"ssdprep repair {quoted(root)} --rename {shlex.quote(f'{name}=NAME')}"
             yield Finding(BACKGROUND, Severity.ERROR, root, 0, message, f"{rename}, or delete its boxes")
-        if count.boxes < _FEW:
+        if count.boxes < _FEW and name not in meant:
             message = f"class {name!r} has {counted(count.boxes, 'box')}: too few to be learnt"
             yield Finding(FEW, Severity.WARNING, root, 0, message, "label more of it, or leave the class out")
     yield from _tiny(dataset, statistics)
     yield from _unlisted(upright)
-    yield from _untrained(dataset, statistics.parts)
+    yield from _untrained(dataset, statistics.parts, meant)
 
 
 def _tagged(dataset: Dataset) -> Iterator[Finding]:
@@ -100,17 +104,32 @@ def _unlisted(upright: Dataset) -> Iterator[Finding]:
         yield Finding(UNLISTED, Severity.WARNING, upright.root, 0, message, remedy)
 
 
-def _untrained(dataset: Dataset, parts: dict[str, dict[str, Count]]) -> Iterator[Finding]:
-    """Classes that are tested but not trained, and the other way round."""
+def _slips(dataset: Dataset, classes: Mapping[str, Count], meant: Mapping[str, str]) -> Iterator[Finding]:
+    """Class names that may be another's with a wrong letter: more of it is the last thing to label."""
+    first: dict[str, tuple[Path, int]] = {}
+    for record in dataset.records if meant else ():
+        for thing in record.objects:
+            first.setdefault(thing.name, (record.annotation or record.path, thing.line))
+    for name, other in meant.items():
+        boxes, others = (counted(classes[each].boxes, "box") for each in (name, other))
+        message = f"class {name!r} ({boxes}) is nearly {other!r} ({others}): a slip of the fingers?"
+        rename = f"ssdprep repair {quoted(dataset.root)} --rename {shlex.quote(f'{name}={other}')}"
+        yield Finding(SLIP, Severity.WARNING, *first[name], message, f"{rename}, if that is meant")
+
+
+def _untrained(dataset: Dataset, parts: dict[str, dict[str, Count]], slipped: Container[str]) -> Iterator[Finding]:
+    """Classes that are tested but not trained, and the other way round; not names that are a slip."""
     train = parts.get("train")
     if train is None:
         return
     remedy = f"ssdprep split {quoted(dataset.root)} --force"
     for part in ("val", "test"):
         for name in sorted(parts.get(part, {}).keys() - train.keys()):
-            message = f"class {name!r} is in {part}, but not in train"
-            yield Finding(UNTRAINED, Severity.WARNING, dataset.root, 0, message, remedy)
+            if name not in slipped:
+                message = f"class {name!r} is in {part}, but not in train"
+                yield Finding(UNTRAINED, Severity.WARNING, dataset.root, 0, message, remedy)
     if parts.get("test"):
         for name in sorted(train.keys() - parts["test"].keys()):
-            message = f"class {name!r} is in train, but not in test: how well it is found will not be known"
-            yield Finding(UNTESTED, Severity.WARNING, dataset.root, 0, message, f"label more of it, then {remedy}")
+            if name not in slipped:
+                message = f"class {name!r} is in train, but not in test: how well it is found will not be known"
+                yield Finding(UNTESTED, Severity.WARNING, dataset.root, 0, message, f"label more of it, then {remedy}")

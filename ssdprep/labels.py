@@ -142,19 +142,21 @@ def is_reserved(name: str) -> bool:
     return name.casefold() in _RESERVED
 
 
-def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[LabelMap, tuple[Finding, ...]]:
+def covering(
+    used: Mapping[str, str], path: Path | str | None = None, root: Path | str = "DATA"
+) -> tuple[LabelMap, tuple[Finding, ...]]:
     """The map for classes in use, and what is odd in it: the one in a file, else their names, sorted.
 
-    used: class -> where it first occurs, for messages. `SsdprepError`, which names them all, for classes that the file
-    does not hold; also for a class that is called background; and as `read_label_map`.
+    used: class -> where it first occurs, for messages. root: the folder of their annotations. `SsdprepError`, which
+    names them all, for classes that the file does not hold; also for a class that is called background; and as
+    `read_label_map`.
     """
     if path is None:
         for name in sorted(used):
             if is_reserved(name):
-                raise SsdprepError(
-                    f"{used[name]}: a class is called {name!r}: {_NO_CLASS}",
-                    f"ssdprep repair DATA --rename {shlex.quote(f'{name}=NAME')}, or delete its boxes",
-                )
+                rename = f"ssdprep repair {shlex.quote(str(root))} --rename {shlex.quote(f'{name}=NAME')}"
+                message = f"{used[name]}: a class is called {name!r}: {_NO_CLASS}"
+                raise SsdprepError(message, f"{rename}, or delete its boxes")
         return LabelMap.from_names(set(used)), ()
     path = Path(path)
     labels = read_label_map(path)

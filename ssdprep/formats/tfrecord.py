@@ -112,7 +112,7 @@ def write_tfrecords(
     data = Path(data)
     out = derived.folder_beside(data, "tfrecord") if out is None else Path(out)
     source = derived.read_source(data, track=track)
-    label_map, odd_labels = covering(source.places, labels or None)
+    label_map, odd_labels = covering(source.places, labels or None, source.root)
     parts = source.parts()
     drawn = read_provenance(source.root)
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards, drawn)]

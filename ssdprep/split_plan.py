@@ -55,6 +55,7 @@ class Plan:
     splits: dict[str, Part]  # train, val, test, with them
     held_out: int = 0  # drawn pictures that may not be used
     units: Units = field(default_factory=lambda: Units(0, {}))
+    is_addition: bool = False  # whether some photos were in a part already, and stayed there
 
 
 def plan(
@@ -96,6 +97,7 @@ def plan(
         splits={name: _part(usable, with_drawn, name) for name in PARTS},
         held_out=len(usable) - len(with_drawn),
         units=Units(len(photos) - sum(len(group) - 1 for group in places), units),
+        is_addition=bool(standing),
     )
 
 

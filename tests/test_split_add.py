@@ -128,6 +128,14 @@ def test_shares_that_are_asked_for_are_those_of_all_photos(cli: Cli, data: Path)
     assert [part["images"] for part in done.json["splits"].values()] == [15, 9, 6]
 
 
+def test_a_share_that_new_photos_cannot_fill_is_said(cli: Cli, data: Path) -> None:
+    done = cli("split", data, "--add", "--val", 0.5, "--json")
+    assert done.json["added"] == {"train": 0, "val": 9, "test": 1}
+    (found,) = done.json["findings"]
+    assert (found["code"], found["message"]) == ("SPL003", "val has 11 of 30 photos, not its share of 50%")
+    assert found["remedy"].endswith(f"ssdprep split '{data}' --force")
+
+
 def test_lists_by_hand_keep_every_byte(cli: Cli, tmp_path: Path) -> None:
     more(tmp_path, 0, 12)
     main = tmp_path / "ImageSets/Main"

@@ -21,6 +21,7 @@ from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, covering, read_label_map
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.set_checks import unlisted
 from ssdprep.walk import folded, walk
 from ssdprep.wording import counted, listed, quoted
 
@@ -73,11 +74,12 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
             "copy the whole folder that ssdprep tfrecord wrote, or name the photos",
         )
     source = read_source(path, track=track)
-    labels = labels or covering(source.places)[0]
+    labels = labels or covering(source.places, root=path)[0]
     unknown = _unknown(path, sorted(source.places), labels)
     drawn = read_provenance(path)
     examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
-    findings = (*source.findings, *_boxes_of(unknown, path, source.records, labels))
+    late = unlisted(path, source.records, source.splits)
+    findings = (*source.findings, *late, *_boxes_of(unknown, path, source.records, labels))
     parts = source.parts() if source.splits else {}
     splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
     return Source(

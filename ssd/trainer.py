@@ -33,6 +33,7 @@ from ssdprep.disk import in_plain_words
 from ssdprep.labels import LabelMap
 from ssdprep.lock import held
 from ssdprep.record import Finding, Report, Say, Severity, SsdprepError, Track, merged, untracked
+from ssdprep.set_checks import UNLISTED
 from ssdprep.wording import quoted
 
 LEARNT_NOTHING = "RUN003"
@@ -122,6 +123,8 @@ def train_folder(
         say(introduced(data, len(photos.training), len(photos.validation), run.labels.names))
         if photos.left_out:
             say(photos.left_out)
+        for late in (finding for finding in photos.findings if finding.code == UNLISTED):
+            say(f"{late.message} - {late.remedy}")
         if is_chief(strategy) and force:
             (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
         # The whole path, for whoever evaluates it from another folder.

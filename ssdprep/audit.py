@@ -141,7 +141,7 @@ def audit(
         looks=looks(list(seen.values())) if seen else None,
         findings=(
             *merged(upright.findings, damaged),
-            *check_set(dataset, numbers),
+            *check_set(dataset, upright, numbers),
             *look_findings(upright, seen, track=track),
         ),
     )

@@ -120,7 +120,7 @@ def _short(root: Path, short: Sequence[balance.Short], ratio: float, at_most: in
 
 def _unlisted(root: Path, record: Record) -> Finding:
     message = "is in no split: kept, and nothing drawn from it"
-    return Finding(UNLISTED, Severity.WARNING, record.path, 0, message, f"ssdprep split {quoted(root)} --force")
+    return Finding(UNLISTED, Severity.WARNING, record.path, 0, message, f"ssdprep split {quoted(root)} --add")
 
 
 def _unsplit(source: derived.Source) -> list[Finding]:

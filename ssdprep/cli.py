@@ -180,7 +180,12 @@ def repair(
         typer.Option("--only", metavar="CODE", help="Cure the findings of this code; again, or A,B, for more; or all."),
     ] = None,
     rename: Annotated[
-        list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="Call a class otherwise; again for more.")
+        list[str] | None,
+        typer.Option(
+            "--rename",
+            metavar="OLD=NEW",
+            help="Call a class otherwise; again for more, all at once: two can be exchanged.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -188,7 +193,8 @@ def repair(
     debug: Debug = False,
 ) -> None:
     """Cure labels where that is safe. Without --only and --rename: say what could be cured. Can be undone."""
-    from ssdprep.repair import renames_of, repair_folder
+    from ssdprep.renames import renames_of
+    from ssdprep.repair import repair_folder
     from ssdprep.repair_table import repair_report
 
     names = renames_of(rename or ())
@@ -220,8 +226,14 @@ def xml2csv(
 @app.command()
 def split(
     data: Data = Path("data"),
-    val: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the photos for validation.")] = 0.1,
-    test: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the photos for the test.")] = 0.2,
+    val: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of the photos for validation.", show_default="0.1; --add: as it is"),
+    ] = None,
+    test: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of the photos for the test.", show_default="0.2; --add: as it is"),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
@@ -231,6 +243,14 @@ def split(
         bool,
         typer.Option(
             "--force", help="Replace a split that is already there, with its lists of folds (fold1_train.txt ...)."
+        ),
+    ] = False,
+    add: Annotated[
+        bool,
+        typer.Option(
+            "--add",
+            help="Keep the split that is there, and share out the photos that are in no part."
+            " Lists of folds go, as with --force.",
         ),
     ] = False,
     no_group: Annotated[
@@ -247,6 +267,8 @@ def split(
     """Share the photos out into train, val and test, every class in its proportion."""
     if kfold < 0 or kfold == 1:
         raise typer.BadParameter(f"{kfold} is not a number from 2 on", param_hint="--kfold")
+    if add and (force or out is not None):
+        raise typer.BadParameter(f"not together with {'--force' if force else '--out'}", param_hint="--add")
     from ssdprep.split import split_folder
     from ssdprep.split_table import split_report
 
@@ -257,6 +279,7 @@ def split(
         seed=seed,
         out=out,
         force=force,
+        add=add,
         group=not no_group,
         kfold=kfold,
         jobs=jobs,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdprep import boxes
-from ssdprep.disk import in_plain_words
+from ssdprep.disk import free_beside, in_plain_words, is_there
 from ssdprep.lock import is_mine
 from ssdprep.record import Box, Dataset, Finding, Record, SsdprepError, Track, untracked
 
@@ -111,9 +111,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     folder ``.NAME.partial`` is left beside it, and the next run that writes ``out`` removes that.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SsdprepError(
-            f"{out} exists and is not empty", f"delete it, or name another folder: --out {shlex.quote(f'{out}-2')}"
-        )
+        if out.is_dir():
+            message, remedy, other = f"{out} exists and is not empty", "delete it, or name another", free_beside(out)
+        else:
+            message, remedy, other = f"{out} is a file, no folder", "name a new", out.with_suffix("")
+            other = free_beside(other) if is_there(other) else other
+        raise SsdprepError(message, f"{remedy} folder: --out {shlex.quote(str(other))}")
     whole = Path(os.path.realpath(out))  # a link is followed: what it names is what appears
     partial = whole.with_name(f".{whole.name}.partial")
     with in_plain_words(out, "written"):

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -177,6 +178,19 @@ def require_place(out: Path, option: str = "--out") -> None:
         return
     remedy = f"name a file in a folder of yours: {option} {shlex.quote(out.name)}"
     raise SsdprepError(f"{out} cannot be written: {there} {why}", remedy)
+
+
+def free_beside(path: Path) -> Path:
+    """A name like this one that nothing has: NAME-2, or a higher number; of a file before its extension."""
+    whole = path if path.name.strip(".") else path.resolve()  # . and ..
+    stem, suffix = (whole.name, "") if path.is_dir() else (whole.stem, whole.suffix)
+    names = (whole.parent / f"{stem}-{number}{suffix}" for number in count(2))
+    return next(name for name in names if not is_there(name))
+
+
+def is_there(path: Path) -> bool:
+    """Whether a name is taken, also by a link that leads nowhere."""
+    return path.exists() or path.is_symlink()
 
 
 def remedy_for(error: OSError, path: Path | None = None) -> str:

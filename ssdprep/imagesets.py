@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from posixpath import basename, dirname, splitext
+from typing import NamedTuple
 
 from ssdprep.record import Finding, Severity
 from ssdprep.walk import folded
@@ -18,6 +19,7 @@ NO_PHOTO, STRADDLES, NO_LIST = "SPL011", "SPL012", "SPL013"
 _FLAG = re.compile(r"\s+(?:-1|0|1)$")  # VOC's class files mark each photo: -1 absent, 0 difficult, 1 present
 _CLASS_FILE = re.compile(r".+_(train|val|trainval|test)$")
 _PARTS = ("train", "val", "test")
+_WHICH = "write the path, not only the name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ def read_lists(root: Path, lists: Iterable[str], photos: Iterable[str], usable: 
     """
     splits: dict[str, list[str]] = defaultdict(list)
     findings: list[Finding] = []
+    unmatched: list[_Unmatched] = []
     lists = list(lists)
     index = _Index(photos if lists else ())
     for name in lists:
@@ -50,9 +53,43 @@ def read_lists(root: Path, lists: Iterable[str], photos: Iterable[str], usable: 
             if len(found) == 1:
                 splits[split] += [photo for photo in found if photo in usable]
             else:
-                findings.append(_unmatched(root / name, number, line, found))
+                unmatched.append(_Unmatched(name, number, line, found))
     unique = {split: list(dict.fromkeys(names)) for split, names in splits.items()}
-    return Lists(unique, findings + list(_straddling(root, unique)))
+    return Lists(unique, [*findings, *_said_where_it_matters(root, unmatched), *_straddling(root, unique)])
+
+
+def is_ambiguous(finding: Finding) -> bool:
+    """Whether a finding is about a line that may mean several photos."""
+    return finding.code == NO_PHOTO and finding.remedy == _WHICH
+
+
+class _Unmatched(NamedTuple):
+    """A line that names no photo, or several."""
+
+    name: str  # of the list, relative to the data folder
+    number: int
+    line: str
+    found: list[str]
+
+    @property
+    def what(self) -> tuple[str, str]:
+        """The same for the same line of other lists beside it."""
+        return dirname(self.name), folded(_FLAG.sub("", self.line))
+
+    @property
+    def rank(self) -> int:
+        """0 for train, val and test; other lists only repeat them: 1 for trainval, 2 for folds and the like."""
+        split = splitext(basename(self.name))[0]
+        return 0 if split in _PARTS else 1 if split == "trainval" else 2
+
+
+def _said_where_it_matters(root: Path, unmatched: Iterable[_Unmatched]) -> Iterator[Finding]:
+    """A finding for each line of train, val and test, and one for a line that only other lists have."""
+    said = set()
+    for each in sorted(unmatched, key=lambda each: each.rank):
+        if not each.rank or each.what not in said:
+            said.add(each.what)
+            yield _unmatched(root / each.name, each.number, each.line, each.found)
 
 
 class _Index:
@@ -98,7 +135,7 @@ def _lines(path: Path, findings: list[Finding]) -> dict[int, str]:
 def _unmatched(path: Path, number: int, line: str, found: list[str]) -> Finding:
     if found:
         message = f"{line!r} may be {found[0]}, {found[1]}" + (" or others" if len(found) > 2 else "")
-        return Finding(NO_PHOTO, Severity.ERROR, path, number, message, "write the path, not only the name")
+        return Finding(NO_PHOTO, Severity.ERROR, path, number, message, _WHICH)
     message = f"{line!r} is no photo of this folder"
     return Finding(NO_PHOTO, Severity.ERROR, path, number, message, "bring the photo back, or delete the line")
 

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from unicodedata import normalize
 
@@ -23,6 +24,9 @@ _RESERVED = {*_BACKGROUND, "???"}  # and what TFLite's lists have in their first
 _NO_CLASS = "'background' is what no box holds: it has the id 0 in every map"
 _MACHINE_NAME = re.compile(r"/[mg]/\w+")  # of the Knowledge Graph, as Open Images writes them: nobody labels with these
 _SHOWN = 8  # names in a message
+_SLIPS = 3  # boxes of a name that may be a slip
+_TIMES = 9  # as many boxes of the one that was meant, at least
+_WORD = 4  # letters; shorter names are near to many others
 
 
 @dataclass(frozen=True)
@@ -93,24 +97,66 @@ def spelling(name: str) -> str:
     return re.sub(r"[\s_-]+", "", normalize("NFKC", name).casefold())
 
 
+def slips(counts: Mapping[str, int]) -> dict[str, str]:
+    """Rare class names that look like a slip of the fingers, and the frequent one that may be meant. counts: boxes.
+
+    Not those that are one `spelling`. Digits and letters that stand alone tell classes apart: card1, grade B.
+
+    >>> slips({"king": 9, "kign": 1, "jack": 9, "card1": 9, "card2": 1})
+    {'kign': 'king'}
+    """
+    often = sorted(counts, key=lambda name: (-counts[name], name))
+    found: dict[str, str] = {}
+    for name, count in sorted(counts.items()):
+        for other in often if 0 < count <= _SLIPS else ():
+            if counts[other] < count * _TIMES:
+                break
+            if _is_slip(name, other):
+                found.setdefault(name, other)
+    return found
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Whether one letter is another, lacking or too many, or two neighbours are exchanged; case aside."""
+    one, two = (normalize("NFKC", each).casefold() for each in (name, other))
+    short = min(len(one), len(two))
+    if abs(len(one) - len(two)) > 1 or spelling(name) == spelling(other):
+        return False
+    if min(sum(map(str.isalpha, each)) for each in (one, two)) < _WORD:
+        return False
+    head = _alike(one, two)
+    tail = min(_alike(one[::-1], two[::-1]), short - head)
+    mine, yours = one[head : len(one) - tail], two[head : len(two) - tail]
+    is_near = max(len(mine), len(yours)) == 1 or (len(mine) == 2 and mine == yours[::-1])
+    beside = one[head - 1 : head] + one[len(one) - tail :][:1]
+    return is_near and (mine + yours).isalpha() and any(map(str.isalpha, beside))
+
+
+def _alike(one: str, two: str) -> int:
+    """How many letters two words have in common from their start."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
+
+
 def is_reserved(name: str) -> bool:
     """Whether a class name is one of those that stand for no class."""
     return name.casefold() in _RESERVED
 
 
-def covering(used: Mapping[str, str], path: Path | str | None = None) -> tuple[LabelMap, tuple[Finding, ...]]:
+def covering(
+    used: Mapping[str, str], path: Path | str | None = None, root: Path | str = "DATA"
+) -> tuple[LabelMap, tuple[Finding, ...]]:
     """The map for classes in use, and what is odd in it: the one in a file, else their names, sorted.
 
-    used: class -> where it first occurs, for messages. `SsdprepError`, which names them all, for classes that the file
-    does not hold; also for a class that is called background; and as `read_label_map`.
+    used: class -> where it first occurs, for messages. root: the folder of their annotations. `SsdprepError`, which
+    names them all, for classes that the file does not hold; also for a class that is called background; and as
+    `read_label_map`.
     """
     if path is None:
         for name in sorted(used):
             if is_reserved(name):
-                raise SsdprepError(
-                    f"{used[name]}: a class is called {name!r}: {_NO_CLASS}",
-                    f"ssdprep repair DATA --rename {shlex.quote(f'{name}=NAME')}, or delete its boxes",
-                )
+                rename = f"ssdprep repair {shlex.quote(str(root))} --rename {shlex.quote(f'{name}=NAME')}"
+                message = f"{used[name]}: a class is called {name!r}: {_NO_CLASS}"
+                raise SsdprepError(message, f"{rename}, or delete its boxes")
         return LabelMap.from_names(set(used)), ()
     path = Path(path)
     labels = read_label_map(path)

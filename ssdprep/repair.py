@@ -6,7 +6,7 @@ import difflib
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,11 @@ from ssdprep.disk import read, sha256
 from ssdprep.files import Recovered
 from ssdprep.formats.voc_edit import edit
 from ssdprep.formats.xml_root import root_of
+from ssdprep.labels import slips
 from ssdprep.record import Dataset, Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.recovery import foresee
-from ssdprep.repair_plan import CURES, RENAMED, Plan, plan
+from ssdprep.renames import checked, options_of
+from ssdprep.repair_plan import CURES, RENAMED, Plan, plan, spellings
 from ssdprep.repair_source import Labelled, read_labelled
 from ssdprep.wording import quoted
 
@@ -33,6 +35,14 @@ class Count(NamedTuple):
 
     places: int
     files: int
+
+
+class Renamed(NamedTuple):
+    """A class name and another, and how many boxes have the first."""
+
+    old: str
+    new: str
+    boxes: int
 
 
 class FileRepair(NamedTuple):
@@ -55,11 +65,13 @@ class RepairReport(Report):
     dry_run: bool = False
     recovered: Recovered | None = None  # a run that had been interrupted, and what became (or would become) of it
     renames: Mapping[str, str] = field(default_factory=dict)  # class names that were asked for
+    renamed: tuple[Renamed, ...] = ()  # what came of them: boxes of annotations that are changed
+    slips: tuple[Renamed, ...] = ()  # names that may be meant otherwise; looked for where nothing is chosen
 
     def command(self, codes: str, renames: Mapping[str, str] | None = None) -> str:
         """The command that applies cures."""
         words = ["--only", codes] if codes else []
-        words += [word for names in (renames or {}).items() for word in ("--rename", "=".join(names))]
+        words += options_of(map("=".join, (renames or {}).items()))
         return f"ssdprep repair {quoted(self.root)} {shlex.join(words)}"
 
     def facts(self) -> dict[str, Any]:
@@ -68,6 +80,8 @@ class RepairReport(Report):
         return {
             "chosen": list(self.chosen),
             "renames": dict(self.renames),
+            "renamed": [each._asdict() for each in self.renamed],
+            "slips": [each._asdict() | {"command": self.command("", {each.old: each.new})} for each in self.slips],
             "counts": {code: {**count._asdict(), **commands.get(code, {})} for code, count in self.counts.items()},
             "dry_run": self.dry_run,
             "recovered": self.recovered._asdict() if self.recovered else None,
@@ -90,26 +104,29 @@ def repair_folder(
     only: codes of `repair_plan.CURES`, or ``all``. renames: class names and what they are to be called. dry_run:
     change nothing, and give a unified diff of each file.
 
-    All changes are one transaction: a second run changes nothing, `ssdprep.undo` brings back every byte, and every byte
-    that is not part of a cure stays. ``<size>`` and borders go by the frame of the boxes, and only where that is known;
+    All changes are one transaction: a second run changes nothing (but for classes that are exchanged, which it would
+    exchange back), `ssdprep.undo` brings back every byte, and every byte that is not part of a cure stays. ``<size>``
+    and borders go by the frame of the boxes, and only where that is known;
     no cure changes what `orient.judge` says about a photo. What cannot be cured so stays as it is, with a finding.
     `SsdprepError` for a code without a cure, names that cannot be, and a folder that cannot be read or holds no XML.
     """
-    codes, names = codes_of(only), checked(renames or {})
     root = Path(data)
+    codes, names = codes_of(only), checked(renames or {}, root)
     dry = dry_run or not (codes or names)
     recovered = foresee(root) if dry else files.recover(root)
     # Opened before the files are read: a run that ends in between would be lost.
     with nullcontext() if dry else files.transaction(root, "repair") as change:
         sources = read_labelled(root, track)
         if not (codes or names):
-            return RepairReport(root, (), _available(root, sources), dry_run=dry_run, recovered=recovered)
+            found, slipped = _available(root, sources), _slips(sources)
+            return RepairReport(root, (), found, dry_run=dry_run, recovered=recovered, slips=slipped)
         plans = plan(root, sources, codes, names)
         done, findings = _apply(root, change, plans, track)
-    found = (*(finding for p in plans for finding in p.findings), *findings, *_unmatched(root, sources, names))
+    said = (*(finding for p in plans for finding in p.findings), *findings, *_unmatched(root, sources, names))
+    renamed = _renamed(plans, {fixed.annotation for fixed in done}, names)
     chosen = (*codes, *([RENAMED] if names else []))
     counts = {code: Count(0, 0) for code in chosen} | _counted(fixed.counts for fixed in done)
-    return RepairReport(root, chosen, counts, tuple(done), found, dry_run, recovered, names)
+    return RepairReport(root, chosen, counts, tuple(done), said, dry_run, recovered, names, renamed)
 
 
 def codes_of(only: Iterable[str]) -> tuple[str, ...]:
@@ -128,28 +145,19 @@ def codes_of(only: Iterable[str]) -> tuple[str, ...]:
     return tuple(code for code in CURES if code in wanted or ALL in wanted)
 
 
-def renames_of(words: Iterable[str]) -> dict[str, str]:
-    """``OLD=NEW`` as pairs of names. `SsdprepError` for what is no such word, and for one class with two new names."""
-    names: dict[str, str] = {}
-    for word in words:
-        old, sign, new = (part.strip() for part in word.partition("="))
-        if not (old and sign and new) or names.get(old, new) != new:
-            why = "has another new name already" if old and sign and new else "is not OLD=NEW"
-            raise SsdprepError(f"--rename {word!r}: {why}", "for example --rename 'mlik=milk'")
-        names[old] = new
-    return names
+def _renamed(plans: Iterable[Plan], done: Container[Path], names: Mapping[str, str]) -> tuple[Renamed, ...]:
+    """What became of each name in the annotations that are done."""
+    counts: Counter[str] = Counter()
+    for p in plans:
+        if p.path in done and RENAMED in p.counts:
+            counts.update(item.name.strip() for item in p.source.items if item)
+    return tuple(Renamed(old, new, counts[old]) for old, new in names.items())
 
 
-def checked(renames: Mapping[str, str]) -> dict[str, str]:
-    """The same names without those that stay. `SsdprepError` where a second run would rename what the first one did."""
-    names = {old.strip(): new.strip() for old, new in renames.items() if old.strip() != new.strip()}
-    for old, new in names.items():
-        if not (old and new):
-            raise SsdprepError("a class name is empty", "give both names: OLD=NEW")
-        if new in names:
-            message = f"{new!r} is to be renamed, and {old!r} to be called so"
-            raise SsdprepError(message, "do it in two runs, so that it is clear which comes first")
-    return names
+def _slips(sources: Iterable[Labelled]) -> tuple[Renamed, ...]:
+    """Class names that may be another's with a wrong letter."""
+    counts = spellings([Plan(source, source.items) for source in sources])
+    return tuple(Renamed(old, new, counts[old]) for old, new in slips(counts).items())
 
 
 def _available(root: Path, sources: Sequence[Labelled]) -> dict[str, Count]:

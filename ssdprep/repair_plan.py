@@ -53,7 +53,7 @@ def plan(root: Path, sources: Sequence[Labelled], codes: Collection[str], rename
     """A plan for every annotation of a folder. Several cures of one file are parts of one plan."""
     plans = [_named(Plan(source, source.items), codes, renames) for source in sources]
     if NEAR_NAMES in codes:
-        spelled = usual_spellings(_spellings(plans), set(renames.values()))
+        spelled = usual_spellings(spellings(plans), set(renames.values()))
         plans = [_with(p, NEAR_NAMES, cures.renamed(p.items, spelled)) for p in plans]
     plans = [_without_frame(p, codes) for p in plans]
     asking = [place for place, p in enumerate(plans) if _asks_for_frame(p, codes)]
@@ -73,7 +73,7 @@ def _named(p: Plan, codes: Collection[str], renames: Mapping[str, str]) -> Plan:
     return _with(p, NAME_BLANKS, cures.without_blanks(p.items)) if NAME_BLANKS in codes else p
 
 
-def _spellings(plans: Sequence[Plan]) -> Counter[str]:
+def spellings(plans: Sequence[Plan]) -> Counter[str]:
     """How many boxes each class name has, those that are used; names of others are there too, with none."""
     counts: Counter[str] = Counter()
     for p in plans:

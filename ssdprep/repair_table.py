@@ -35,6 +35,9 @@ def repair_report(report: RepairReport) -> Iterator[RenderableType | Next]:
         if count.places:
             what, places = CURES.get(code, "gives classes another name"), f"{count.places:,}"
             yield Text.assemble("  ", (f"{code:<6}", "bold"), f"  {what}: {places} in {counted(count.files, 'file')}")
+    for old, new, boxes in report.renamed:
+        if boxes:
+            yield Text(f"          {old} -> {new}: {counted(boxes, 'box')}")
     if report.recovered:
         ending = "completed" if report.recovered.forward else "taken back"
         tense = "would be" if report.dry_run else "was"
@@ -58,6 +61,11 @@ def _offer(report: RepairReport) -> Iterator[RenderableType | Next]:
         places = f"{count.places:,} in {counted(count.files, 'file')}"
         yield Text.assemble("  ", (code, "bold"), f"  {CURES[code]}: {places}")
         yield Text.assemble("          ", (report.command(code), "cyan"))
+    for old, new, boxes in report.slips:
+        yield Text.assemble(
+            "  ", ("rename", "bold"), f"  {old!r} ({counted(boxes, 'box')}) is nearly {new!r}; if that is meant:"
+        )
+        yield Text.assemble("          ", (report.command("", {old: new}), "cyan"))
     data = quoted(report.root)
     yield Next(f"ssdprep repair {data} --only all --dry-run" if report.counts else f"ssdprep audit {data}")
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
 from pathlib import Path
 
 from ssdprep import images
-from ssdprep.disk import require_place
+from ssdprep.disk import free_beside, is_there, require_place
 from ssdprep.draw import Pixels
 from ssdprep.files import write_new
 from ssdprep.letters import lacking
@@ -35,9 +34,9 @@ def check_place(out: Path, folders: Sequence[Path]) -> None:
             message = f"{out} lies in {folder}: from then on it would count as one of the photos there"
             raise SsdprepError(message, f"put it beside the folder: --out {quoted(beside)}")
     require_place(out)
-    if (out.exists() or out.is_symlink()) and not _is_sheet(out):
+    if is_there(out) and not _is_sheet(out):
         message = f"{out} exists, and is no contact sheet of ssdprep: it is not replaced"
-        raise SsdprepError(message, f"name another file: --out {quoted(_free(out))}")
+        raise SsdprepError(message, f"name another file: --out {quoted(free_beside(out))}")
 
 
 def write_sheet(out: Path, sheet: Pixels, folders: Sequence[Path]) -> None:
@@ -64,9 +63,3 @@ def _is_sheet(path: Path) -> bool:
             return _MARK in file.read(_HEAD)
     except OSError:
         return False
-
-
-def _free(out: Path) -> Path:
-    """A name like this one that nothing has."""
-    names = (out.with_name(f"{out.stem}-{number}{out.suffix}") for number in count(2))
-    return next(name for name in names if not (name.exists() or name.is_symlink()))

@@ -17,7 +17,8 @@ from ssdprep.orient import to_upright
 from ssdprep.provenance import read_provenance
 from ssdprep.record import Dataset, Finding, Record, Report, SsdprepError, Track, untracked
 from ssdprep.scan import scan_folder
-from ssdprep.split_plan import LISTS, Part, plan
+from ssdprep.split_plan import LISTS, PARTS, Part, plan
+from ssdprep.standing import USUAL, fresh_lines, grown, standing_parts, standing_shares
 from ssdprep.walk import folded
 from ssdprep.wording import quoted
 
@@ -33,10 +34,13 @@ class SplitReport(Report):
     seed: int
     splits: dict[str, Part] = field(default_factory=dict)  # train, val, test
     unlabelled: int = 0  # photos left out because they have no annotation
-    unusable: int = 0  # photos left out because they are damaged, or the frame of their boxes is unknown
+    unusable: int = 0  # photos left out because they are damaged, their labels broken, or the frame of boxes unknown
+    unlistable: int = 0  # photos left out because no list can hold their name
+    held_out: int = 0  # drawn pictures left out because what they were drawn from is in val or test, or gone
     groups: tuple[tuple[Path, ...], ...] | None = None  # photos kept together: copies, bursts; None: nobody looked
     kfold: int = 0  # folds that lists were written for
     removed: tuple[Path, ...] = ()  # lists of folds that were there and are not part of this split
+    added: dict[str, int] | None = None  # photos that came to train, val, test; None: the split is a new one
     findings: tuple[Finding, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -47,20 +51,24 @@ class SplitReport(Report):
             "splits": {name: asdict(part) for name, part in self.splits.items()},
             "unlabelled": self.unlabelled,
             "unusable": self.unusable,
+            "unlistable": self.unlistable,
+            "held_out": self.held_out,
             "groups": None if self.groups is None else [[str(path) for path in group] for group in self.groups],
             "kfold": self.kfold,
             "removed": [str(path) for path in self.removed],
+            "added": self.added,
         }
 
 
 def split_folder(
     data: Path | str,
     *,
-    val: float = 0.1,
-    test: float = 0.2,
+    val: float | None = None,
+    test: float | None = None,
     seed: int = 0,
     out: Path | str | None = None,
     force: bool = False,
+    add: bool = False,
     group: bool = True,
     kfold: int = 0,
     jobs: int = 1,
@@ -73,22 +81,31 @@ def split_folder(
     no photos at all, annotations are shared out. Pictures that `augment` drew go into train with their photo; those of
     photos in val and test go nowhere. The same photos, labels and seed give the same lists on every system.
 
-    val, test: shares of the photos, 0..1; the rest is train. group: copies of a photo, and shots of a burst, stay in
+    val, test: shares of the photos, 0..1; the rest is train; None: a tenth and a fifth, with ``add`` what the lists
+    have. group: copies of a photo, and shots of a burst, stay in
     one part (`alike.grouped`); every photo is decoded for that, by ``jobs`` worker processes (0: all cores).
     kfold: further lists, ``fold1_train.txt``, ``fold1_val.txt`` and so on, which share out trainval so often; 0: none.
     force: replace a split that is there; lists of folds in ``out`` that are not part of the new one are removed.
-    ValueError for other numbers. `SsdprepError` where the shares leave nothing to train on, where ``out`` holds a
-    split and ``force`` is not set, where no photo can be used, and where there are fewer photos than folds.
+    add: keep the split of DATA/ImageSets/Main, and share out only photos that are in no part; copies of a photo, and
+    shots of its burst, come to its part. Every line of the lists stays, new ones stand at the end; lists of folds go
+    as above, once a photo is added.
+    ValueError for other numbers, and for ``add`` with ``out`` or ``force``. `SsdprepError` where the shares leave
+    nothing to train on, where ``out`` holds a split and neither ``force`` nor ``add`` is set, where no photo can be
+    used, where there are fewer photos than folds, and where there is no split to add to, or its lists are not clear.
     """
-    if not (0 <= val <= 1 and 0 <= test <= 1):
+    if not all(share is None or 0 <= share <= 1 for share in (val, test)):
         raise ValueError(f"val and test must be shares of 0 to 1, not {val} and {test}")
     if kfold < 0 or kfold == 1:
         raise ValueError(f"kfold must be 0 or at least 2, not {kfold}")
-    shares = _shares(val, test)
+    if add and (force or out is not None):
+        raise ValueError("add goes with neither out nor force")
     root = Path(data)
     target = root / "ImageSets" / "Main" if out is None else Path(out)
-    _refuse_to_replace(root, target, out is not None, force)
+    shares = None if add else _shares(_exact(val, USUAL["val"]), _exact(test, USUAL["test"]))
+    if not add:
+        _refuse_to_replace(root, target, out is not None, force)
     dataset = scan_folder(root, track=track)
+    standing = standing_parts(dataset) if add else None
     upright = to_upright(dataset)
     names = _list_names(dataset)
     labelled = list(_labelled(dataset))
@@ -100,41 +117,76 @@ def split_folder(
     groups, unseen = (
         _groups(root, [each for each in usable if not drawn.is_drawn(each)], jobs, track) if group else (None, ())
     )
-    made = plan(root, usable, drawn, groups or (), shares, seed=seed, kfold=kfold)
-    lists = {
-        target / f"{name}.txt": _list(names[record.path] for record in usable if record.path in members)
-        for name, members in made.lists.items()
-    }
-    removed = [path for path in lists_in(target) if path not in lists]
-    files.write_together(lists, removed)
+    photos = [record.path for record in usable if not drawn.is_drawn(record)]
+    if standing is not None:
+        shares = _shares_to_add(root, val, test, [standing[path] for path in photos if path in standing])
+    assert shares is not None
+    made = plan(root, usable, drawn, groups or (), shares, seed=seed, kfold=kfold, standing=standing)
+    members = {name: [r.path for r in usable if r.path in paths] for name, paths in made.lists.items()}
+    lists = {target / f"{name}.txt": _list(names[path] for path in paths) for name, paths in members.items()}
+    added = None
+    if standing is not None:
+        fresh = fresh_lines(dataset, members)
+        added = {name: len(fresh[name]) for name in PARTS}
+        lists |= {(path := target / f"{name}.txt"): grown(path, map(names.__getitem__, fresh[name])) for name in fresh}
+    is_new = added is None or any(added.values()) or bool(kfold)
+    removed = [path for path in lists_in(target) if path not in lists] if is_new else []
+    if is_new:
+        files.write_together(lists, removed)
     unlabelled = sum(record.annotation is None for record in dataset.records)
     findings = (
-        *(finding for finding in upright.findings if out is not None or finding.code not in _REPLACED),
+        *(finding for finding in upright.findings if add or out is not None or finding.code not in _REPLACED),
         *split_findings.of_left_out(root, labelled, names, unlabelled),
         *split_findings.of_plan(root, made, shares),
         *unseen,
     )
-    unusable = sum(record.path not in sound for record in labelled)
-    return SplitReport(root, target, seed, made.splits, unlabelled, unusable, groups, kfold, tuple(removed), findings)
+    unlistable = sum(record.path not in names for record in labelled)
+    return SplitReport(
+        root=root,
+        out=target,
+        seed=seed,
+        splits=made.splits,
+        unlabelled=unlabelled,
+        unusable=len(labelled) - len(usable) - unlistable + len(dataset.left_out),
+        unlistable=unlistable,
+        held_out=made.held_out,
+        groups=groups,
+        kfold=kfold,
+        removed=tuple(removed),
+        added=added,
+        findings=findings,
+    )
 
 
-def _shares(val: float, test: float) -> dict[str, Fraction]:
-    """The shares as they were typed: 0.1 is a tenth."""
-    held = {name: Fraction(repr(float(share))) for name, share in (("val", val), ("test", test))}
-    asked = sum(held.values(), Fraction())
-    if asked >= 1:
-        message = f"val {val:g} and test {test:g} leave nothing to train on"
+def _exact(share: float | None, default: Fraction) -> Fraction:
+    """A share as it was typed: 0.1 is a tenth."""
+    return default if share is None else Fraction(repr(float(share)))
+
+
+def _shares(val: Fraction, test: Fraction) -> dict[str, Fraction]:
+    if val + test >= 1:
+        message = f"val {float(val):g} and test {float(test):g} leave nothing to train on"
         raise SsdprepError(message, "choose shares that add up to less than 1: --val 0.1 --test 0.2")
-    return {"train": 1 - asked, **held}
+    return {"train": 1 - val - test, "val": val, "test": test}
+
+
+def _shares_to_add(root: Path, val: float | None, test: float | None, parts: Sequence[str]) -> dict[str, Fraction]:
+    """The shares that were asked for, or that the lists have."""
+    have = standing_shares(parts)
+    if "train" not in parts and None in (val, test):
+        message = f"the lists of {root} name no photo to train on: in which shares more are to be added is not known"
+        raise SsdprepError(message, f"say it: ssdprep split {quoted(root)} --add --val 0.1 --test 0.2")
+    return _shares(_exact(val, have["val"]), _exact(test, have["test"]))
 
 
 def _refuse_to_replace(root: Path, target: Path, chosen: bool, force: bool) -> None:
     there = [f"{name}.txt" for name in LISTS if (target / f"{name}.txt").exists()]
     there += [path.name for path in lists_in(target)]
     if there and not force:
-        where = f" --out {quoted(target)}" if chosen else ""
         message = f"{target} holds a split already: {', '.join(there)}"
-        raise SsdprepError(message, f"keep it; or replace it: ssdprep split {quoted(root)}{where} --force")
+        again, where = f"ssdprep split {quoted(root)}", f" --out {quoted(target)}" if chosen else ""
+        keep = "keep it" if chosen else f"keep it, and add photos that are in no part: {again} --add"
+        raise SsdprepError(message, f"{keep}; or replace it: {again}{where} --force")
 
 
 def _labelled(dataset: Dataset) -> Iterator[Record]:

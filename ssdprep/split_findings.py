@@ -10,7 +10,7 @@ from pathlib import Path
 from ssdprep.record import Finding, Record, Severity
 from ssdprep.split_plan import Part, Plan, Units
 from ssdprep.stratify import FEW
-from ssdprep.wording import counted
+from ssdprep.wording import counted, quoted
 
 RARE, UNLABELLED, OFF_SHARE, MISSING, UNLISTABLE = "SPL001", "SPL002", "SPL003", "SPL004", "SPL005"
 HELD_OUT, NOT_ALL_COMPARED = "SPL006", "SPL007"
@@ -21,7 +21,7 @@ _SCENES = "label {} other scenes; --no-group parts them, and the result will loo
 
 def of_plan(root: Path, made: Plan, shares: dict[str, Fraction]) -> Iterator[Finding]:
     """Short parts, missing classes, and drawn pictures that may not be used."""
-    yield from _uneven(root, made.photos, shares, made.units)
+    yield from _uneven(root, made.photos, shares, made.units, made.is_addition)
     yield from _missing(root, made.photos, shares, made.units)
     if made.held_out:
         yield held_out(root, made.held_out)
@@ -56,7 +56,9 @@ def not_all_compared(root: Path, count: int, reach: int) -> Finding:
     return Finding(NOT_ALL_COMPARED, Severity.INFO, root, 0, message, remedy)
 
 
-def _uneven(root: Path, parts: dict[str, Part], shares: dict[str, Fraction], units: Units) -> Iterator[Finding]:
+def _uneven(
+    root: Path, parts: dict[str, Part], shares: dict[str, Fraction], units: Units, is_addition: bool
+) -> Iterator[Finding]:
     """Parts that did not get their share."""
     total = sum(part.images for part in parts.values())
     rare = [label for label, count in units.classes.items() if count <= FEW]
@@ -65,7 +67,10 @@ def _uneven(root: Path, parts: dict[str, Part], shares: dict[str, Fraction], uni
         if name == "train" or not shares[name] or (short <= 1 and part.images):
             continue
         message = f"{name} has {part.images} of {total} photos, not the {float(shares[name]):.0%} that was asked"
-        if units.total == 1 < total:
+        if is_addition:
+            message = f"{name} has {part.images} of {total} photos, not its share of {float(shares[name]):.0%}"
+            remedy = f"label more photos; or share all of them out anew: ssdprep split {quoted(root)} --force"
+        elif units.total == 1 < total:
             message = f"{message}: all {total} photos are one {_GROUP}"
             remedy = _SCENES.format("photos of")
         elif units.total < total:

@@ -55,6 +55,7 @@ class Plan:
     splits: dict[str, Part]  # train, val, test, with them
     held_out: int = 0  # drawn pictures that may not be used
     units: Units = field(default_factory=lambda: Units(0, {}))
+    is_addition: bool = False  # whether some photos were in a part already, and stayed there
 
 
 def plan(
@@ -66,16 +67,19 @@ def plan(
     *,
     seed: int,
     kfold: int,
+    standing: Mapping[Path, str] | None = None,
 ) -> Plan:
     """Share records out, and what was drawn from those that are trained on with them.
 
     groups: paths of photos that stay together; those of other photos are passed over. shares: of each of `PARTS`.
-    kfold: folds of trainval; 0: none. `SsdprepError` where the photos do not fill the folds.
+    kfold: folds of trainval; 0: none. standing: the parts of photos that are in one and stay there; a photo that stays
+    together with one of them comes to it. `SsdprepError` where the photos do not fill the folds.
     """
     photos = _shuffled(root, [record for record in usable if not drawn.is_drawn(record)], seed)
     groups = list(groups)
     labels, places = _labels(photos), _places(photos, groups)
-    parts = stratify(labels, shares, places)
+    settled = _settled(photos, places, standing or {})
+    parts = stratify(labels, shares, places, settled)
     part_of = {record.path: part for record, part in zip(photos, parts, strict=True)}
     with_drawn = part_of | dict.fromkeys(drawn.for_training(usable, part_of), "train")
     lists = {
@@ -93,7 +97,24 @@ def plan(
         splits={name: _part(usable, with_drawn, name) for name in PARTS},
         held_out=len(usable) - len(with_drawn),
         units=Units(len(photos) - sum(len(group) - 1 for group in places), units),
+        is_addition=bool(standing),
     )
+
+
+def _settled(
+    records: Sequence[Record], groups: Iterable[Sequence[int]], standing: Mapping[Path, str]
+) -> dict[int, str]:
+    """Places of records that are in a part already, or stay together with one that is.
+
+    Of a group that is in two parts already, what is new is trained on: in val or test it would be one more photo that
+    the detector knows.
+    """
+    settled = {place: standing[record.path] for place, record in enumerate(records) if record.path in standing}
+    for group in groups:
+        known = {settled[place] for place in group if place in settled}
+        if part := next((name for name in PARTS if name in known), None):
+            settled |= {place: part for place in group if place not in settled}
+    return settled
 
 
 def _with_drawn(name: str, members: frozenset[Path], usable: Sequence[Record], drawn: Provenance) -> frozenset[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ssdprep.console import Next
@@ -25,25 +25,41 @@ def split_report(report: SplitReport) -> Iterator[RenderableType | Next]:
     yield Text.assemble(
         ("split    ", "bold"), f"{counted(photos, 'photo')}, {counted(boxes, 'box')}, seed {report.seed}"
     )
+    if report.added is not None:
+        yield Text.assemble(("added    ", "bold"), _said_of_added(report.added))
     yield _part_table(report)
     classes = len(report.splits["train"].classes)
     if classes > _CLASSES:
         yield Text(f"... and {classes - _CLASSES:,} rarer classes (--json lists all)", style="dim")
-    if report.unlabelled:
-        yield Text(f"{counted(report.unlabelled, 'photo')} without annotation: in no part")
-    if report.unusable:
-        yield Text(f"{counted(report.unusable, 'photo')} damaged, or with boxes in an unknown frame: in no part")
+    for count, noun, why in (
+        (report.unlabelled, "photo", "without annotation"),
+        (report.unusable, "photo", "damaged, with broken labels, or with boxes in an unknown frame"),
+        (report.unlistable, "photo", "with a name that no list can hold"),
+        (report.held_out, "drawn picture", "of photos that are not in train"),
+    ):
+        if count:
+            yield Text(f"{counted(count, noun)} {why}: in no part")
     if report.groups:
         kept = counted(sum(map(len, report.groups)), "photo")
         yield Text(f"together {kept} in {counted(len(report.groups), 'group')} of copies and bursts: each in one part")
-    yield Text.assemble("wrote    ", (f"{report.out}", "bold green"), "  train.txt val.txt test.txt trainval.txt")
+    if report.added is None or any(report.added.values()) or report.kfold:
+        yield Text.assemble("wrote    ", (f"{report.out}", "bold green"), "  train.txt val.txt test.txt trainval.txt")
     if report.kfold:
         last = f"fold{report.kfold}_val.txt"
         yield Text(f"         fold1_train.txt fold1_val.txt ... {last}: trainval in {report.kfold} folds")
     if report.removed:
         names = ", ".join(path.name for path in report.removed)
-        yield Text.assemble(("removed  ", "bold yellow"), f"{names}: no part of this split")
+        again = "" if report.added is None else "; --kfold writes them anew"
+        yield Text.assemble(("removed  ", "bold yellow"), f"{names}: no part of this split{again}")
     yield Next(f"ssdprep augment {quoted(report.root)} --rotate 15 --flip-h --contrast 0.2")
+
+
+def _said_of_added(added: Mapping[str, int]) -> str:
+    """How many photos came to which part."""
+    if not any(added.values()):
+        return "nothing: every photo with labels that can be used is in a part"
+    where = ", ".join(f"{count:,} to {part}" for part, count in added.items() if count)
+    return f"{counted(sum(added.values()), 'photo')}: {where}; all others stay where they are"
 
 
 def _part_table(report: SplitReport) -> RenderableType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -16,7 +16,10 @@ _LOOSE = 50  # a class may be off its share by one photo, or by one of so many
 
 
 def stratify(
-    labels: Sequence[Iterable[str]], shares: dict[str, Fraction], groups: Iterable[Sequence[int]] = ()
+    labels: Sequence[Iterable[str]],
+    shares: dict[str, Fraction],
+    groups: Iterable[Sequence[int]] = (),
+    settled: Mapping[int, str] | None = None,
 ) -> list[str]:
     """A part for each item, by iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011) with fixed sizes.
 
@@ -30,8 +33,11 @@ def stratify(
     groups: places of items that stay together, none in two groups. They are dealt out whole, the largest first, and
     never swapped; a group counts as one item where it is asked whether a class is rare. A part may be larger than its
     size where a group fits nowhere.
+
+    settled: the parts of items that are in one already, whole groups of them. They stay there; the others fill up what
+    parts lack of their shares of all items, as `top_up` has it.
     """
-    deal = _Deal([frozenset(names) or frozenset({_NEGATIVE}) for names in labels], shares, groups)
+    deal = _Deal([frozenset(names) or frozenset({_NEGATIVE}) for names in labels], shares, groups, settled or {})
     deal.settle_rare()
     deal.settle_groups()
     deal.settle_rest()
@@ -67,11 +73,29 @@ def apportion(count: int, shares: dict[str, Fraction]) -> dict[str, int]:
     return sizes
 
 
+def top_up(has: Mapping[str, int], count: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
+    """How many of ``count`` further items each part gets, so that all are shared out as well as can be.
+
+    has: the items of each part so far. A part that has more than its share already gets none.
+    """
+    total = sum(has.values()) + count
+    lacking = {name: max(share * total - has[name], Fraction()) for name, share in shares.items()}
+    due = {name: amount * count / (sum(lacking.values()) or 1) for name, amount in lacking.items()}
+    sizes = {name: int(amount) for name, amount in due.items()}
+    for name in sorted(due, key=lambda name: sizes[name] - due[name])[: count - sum(sizes.values())]:
+        sizes[name] += 1
+    return sizes
+
+
 class _Deal:
     """Items on their way into parts. Whole numbers throughout, so that every machine decides alike."""
 
     def __init__(
-        self, labels: Sequence[frozenset[str]], shares: dict[str, Fraction], groups: Iterable[Sequence[int]]
+        self,
+        labels: Sequence[frozenset[str]],
+        shares: dict[str, Fraction],
+        groups: Iterable[Sequence[int]],
+        settled: Mapping[int, str],
     ) -> None:
         self.labels = labels
         self.groups = sorted((sorted(group) for group in groups), key=lambda group: (-len(group), group))
@@ -82,28 +106,32 @@ class _Deal:
         self.part = [""] * len(labels)
         self.total = Counter(name for names in labels for name in names)
         self.left = self.total.copy()
-        self.room = apportion(len(labels), shares)
+        self.sizes = Counter(settled.values())
+        self.room = self._room(len(labels) - len(settled))
         self.has: dict[str, Counter[str]] = {name: Counter() for name in shares}
         self.unit = lcm(*(share.denominator for share in shares.values()))
         self.weight = {name: int(share * self.unit) for name, share in shares.items()}
         rare = [unit for unit in units if any(self._is_rare(name) for item in unit for name in labels[item])]
-        self.rare = {item for unit in rare for item in unit}
-        self.fixed = self.rare | grouped  # never swapped
+        self.rare = {item for unit in rare for item in unit if item not in settled}
+        self.fixed = self.rare | grouped | settled.keys()  # never swapped
+        for item, part in settled.items():
+            self.room[part] += 1
+            self._put(item, part)
 
     def settle_rare(self) -> None:
         """Items of rare classes to train; where they are too many for it, the other parts shrink in proportion."""
         if len(self.rare) > self.room["train"]:
             held = {name: share for name, share in self.shares.items() if name != "train" and share}
-            rest = len(self.labels) - len(self.rare)
+            rest = sum(self.room.values()) - len(self.rare)
             shares = {name: share / sum(held.values()) for name, share in held.items()}
-            self.room = {**dict.fromkeys(self.room, 0), **apportion(rest, shares), "train": len(self.rare)}
+            self.room = {**dict.fromkeys(self.room, 0), **self._room(rest, shares), "train": len(self.rare)}
         for item in sorted(self.rare):
             self._put(item, "train")
 
     def settle_groups(self) -> None:
         """Each group to the part that is furthest from its share of the group's rarest class, among those it fits."""
         for group in self.groups:
-            if group[0] in self.rare:
+            if self.part[group[0]]:  # of a rare class, or settled
                 continue
             label = min(
                 {name for item in group for name in self.labels[item]}, key=lambda name: (self.total[name], name)
@@ -145,6 +173,13 @@ class _Deal:
             self._swap(first, second)
             kinds[one].setdefault(yours, []).append(second)
             kinds[other].setdefault(mine, []).append(first)
+
+    def _room(self, count: int, shares: dict[str, Fraction] | None = None) -> dict[str, int]:
+        """How many further items each part is to get."""
+        shares = shares or self.shares
+        if not self.sizes:
+            return apportion(count, shares)
+        return top_up({name: self.sizes[name] for name in shares}, count, shares)
 
     def _relief(self, kinds: dict[str, list[frozenset[str]]]) -> tuple[str, frozenset[str], str, frozenset[str]] | None:
         """The swap that helps most, for the class and part that are furthest off; None where nothing helps."""

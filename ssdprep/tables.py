@@ -259,6 +259,8 @@ def _after_audit(report: Audit) -> Next:
         return Next(f"ssdprep repair {data}")
     if grave:
         return Next(f"ssdprep audit {data}", "once the errors above are cured")
+    if "AUD008" in found:
+        return Next(f"ssdprep split {data} --add")
     return Next(f"ssdprep {'xml2csv' if report.splits else 'split'} {data}")
 
 

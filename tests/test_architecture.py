@@ -42,6 +42,7 @@ def test_ssdprep_never_imports_ssd():
         ("boxes", {"record"}),
         ("stratify", set()),
         ("split_plan", {"record", "folds", "provenance", "stratify"}),
+        ("standing", {"record", "imagesets", "split_plan", "wording"}),
         ("split_findings", {"record", "split_plan", "stratify", "wording"}),
         ("groups", set()),
         ("pbtxt", {"record"}),
@@ -49,7 +50,7 @@ def test_ssdprep_never_imports_ssd():
         ("labels", {"record", "pbtxt", "files"}),
         ("audit", {"record", "scan", "orient", "statistics", "set_checks", "likeness", "look", "page"}),
         ("statistics", {"record", "likeness"}),
-        ("set_checks", {"record", "labels", "statistics", "wording"}),
+        ("set_checks", {"record", "labels", "provenance", "statistics", "wording"}),
         (
             "split",
             {
@@ -58,6 +59,7 @@ def test_ssdprep_never_imports_ssd():
                 "orient",
                 "split_plan",
                 "split_findings",
+                "standing",
                 "folds",
                 "likeness",
                 "alike",

@@ -84,6 +84,52 @@ def test_few_boxes_are_named(tmp_path: Path) -> None:
     assert [finding.code for finding in audit_folder(tmp_path).findings] == ["AUD002"]
 
 
+def test_a_slip_in_a_class_name_is_not_to_be_labelled_more(cli: Callable[..., Any], tmp_path: Path) -> None:
+    root = tmp_path / "my cards"
+    for number in range(10):
+        name = "kign" if number == 6 else "king"
+        pair(root, f"p{number}", [(name, 1, 1, 20, 20), ("queen", 30, 1, 50, 20)])
+    lists = root / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("".join(f"p{number}\n" for number in range(8)))
+    (lists / "test.txt").write_text("p8\np9\n")
+    ran = cli("audit", root, "--no-pixels", "--json")
+    said = [(f["code"], Path(f["path"]).name, f["line"]) for f in ran.json["findings"]]
+    assert said == [("AUD009", "p6.xml", 10), ("AUD002", "my cards", 0)]  # of king, which has nine
+    slip = ran.json["findings"][0]
+    assert slip["severity"] == "warning"
+    assert slip["message"] == "class 'kign' (1 box) is nearly 'king' (9 boxes): a slip of the fingers?"
+    assert slip["remedy"] == f"ssdprep repair '{root}' --rename kign=king, if that is meant"
+    assert not [f for f in ran.json["findings"] if "kign" in f["message"] and f["code"] != "AUD009"]
+
+
+@pytest.mark.parametrize(
+    ("rare", "often", "is_slip"),
+    [
+        ("Kign", "king", True),
+        ("quen", "queen", True),
+        ("queeen", "queen", True),
+        ("qveen", "queen", True),
+        ("milk cartn", "milk carton", True),
+        ("kong", "kind", False),  # two letters
+        ("ten", "tent", False),  # too short to tell
+        ("King", "king", False),  # VOC021
+        ("card_1", "card_2", False),
+        ("grade A", "grade B", False),
+    ],
+)
+def test_what_is_a_slip(tmp_path: Path, rare: str, often: str, is_slip: bool) -> None:
+    for number in range(3):
+        annotation(tmp_path / f"{number}.xml", [(often, n, 0, n + 9, 20) for n in range(9)])
+    for number in range(3):
+        annotation(tmp_path / f"x{number}.xml", [(rare, 0, 0, 9, 20)])
+        found = codes(audit_folder(tmp_path))
+        assert ("AUD009" in found) is is_slip
+        assert ("AUD001" in found) is not is_slip
+    annotation(tmp_path / "x3.xml", [(rare, 0, 0, 9, 20)])
+    assert "AUD009" not in codes(audit_folder(tmp_path))  # four are no slip
+
+
 def test_a_class_that_is_tested_but_never_trained(tmp_path: Path) -> None:
     pair(tmp_path, "a")
     pair(tmp_path, "b", [("pear", 0, 0, 9, 9)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,29 @@ def test_names_that_occur_twice_are_said(tmp_path: Path) -> None:
     report = xml_to_csv(tmp_path)
     assert len(rows(report.path)) == 3
     assert "CSV004" in codes(report)
+
+
+@pytest.mark.parametrize(
+    ("out", "proposed"),
+    [
+        ("my cards/IMG.xml", "my cards/IMG.csv"),
+        ("my cards/a.jpg", "my cards/a-2.csv"),
+        ("logs/train1.log", "logs/train1.csv"),
+        ("logs/mine.csv", "logs/mine-3.csv"),
+        ("logs", "logs/labels.csv"),
+    ],
+)
+def test_the_name_that_is_proposed_is_free_and_whole(cli: Any, tmp_path: Path, out: str, proposed: str) -> None:
+    pair(tmp_path / "my cards", "a")
+    (tmp_path / "my cards/a.csv").write_text("mine\n")
+    (tmp_path / "logs").mkdir()
+    for name in ("train1.log", "mine.csv", "mine-2.csv"):
+        (tmp_path / "logs" / name).write_text("mine\n")
+    ran = cli("xml2csv", "my cards", "--out", out, cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    option, path = shlex.split(ran.err.partition(" file: " if " file: " in ran.err else "a .csv: ")[2])
+    assert (option, path) == ("--out", proposed)
+    assert cli("xml2csv", "my cards", "--out", path, cwd=tmp_path).code == 0
 
 
 def test_a_table_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:

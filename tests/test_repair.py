@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -157,7 +158,11 @@ def test_a_dry_run_shows_what_would_change_as_a_patch(cli: Cli, tmp_path: Path) 
         (["--rename", "apple"], "is not OLD=NEW"),
         (["--rename", "=pear"], "is not OLD=NEW"),
         (["--rename", "a=b", "--rename", "a=c"], "another new name"),
-        (["--rename", "a=b", "--rename", "b=a"], "two runs"),
+        (["--rename", "ace=king,queen=jack"], "--rename ace=king --rename queen=jack\n"),
+        (["--rename", "ace=king=jack"], "a new name cannot hold a ="),
+        (["--rename", "ace=background"], "'background' is no name for a class"),
+        (["--rename", "ace=None_of_the_above"], "is no name for a class"),
+        (["--rename", "ace=???"], "is no name for a class"),
     ],
 )
 def test_a_wrong_call_names_its_cure(cli: Cli, tmp_path: Path, words: list[str], said: str) -> None:
@@ -181,6 +186,75 @@ def test_a_class_is_renamed_everywhere(cli: Cli, tmp_path: Path) -> None:
     assert (again.code, again.json["files"], again.json["findings"]) == (0, [], [])
     (finding,) = cli("repair", tmp_path, "--rename", "plm=x", "--json").json["findings"]
     assert (finding["code"], finding["severity"], finding["remedy"]) == ("RPR004", "warning", "did you mean 'plum'?")
+
+
+def named(root: Path) -> list[str]:
+    """The classes of all boxes, photo by photo."""
+    return [thing.name for record in scan_folder(root).records for thing in record.objects]
+
+
+def test_classes_are_exchanged_and_go_round_in_a_ring(cli: Cli, tmp_path: Path) -> None:
+    pair(tmp_path, "a", [("ace", 1, 1, 9, 9), ("jack", 1, 1, 9, 19), ("ace", 1, 1, 9, 29)])
+    pair(tmp_path, "b", [("jack", 1, 1, 9, 9), ("king", 1, 1, 9, 19), ("ten", 1, 1, 9, 29)])
+    before = contents(tmp_path)
+    ran = cli("repair", tmp_path, "--rename", "ace=jack", "--rename", "jack=ace", "--rename", "ten=10")
+    assert (ran.code, ran.err) == (0, "")
+    assert named(tmp_path) == ["jack", "ace", "jack", "ace", "king", "10"]
+    assert "          ace -> jack: 2 boxes\n          jack -> ace: 2 boxes\n          ten -> 10: 1 box\n" in ran.out
+    undo(tmp_path)
+    assert contents(tmp_path) == before
+    ring = [word for names in ("ace=jack", "jack=king", "king=ace") for word in ("--rename", names)]
+    told = cli("repair", tmp_path, *ring, "--json")
+    assert named(tmp_path) == ["jack", "king", "jack", "king", "ace", "ten"]
+    assert told.json["renamed"][0] == {"old": "ace", "new": "jack", "boxes": 2}
+    undo(tmp_path)
+    tried = cli("repair", tmp_path, *ring, "--dry-run")
+    assert "jack -> king: 2 boxes" in tried.out
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("ace=jack", "jack=king"), ["jack", "king", "queen"]),
+        (("jack=king", "king=queen", "ace=jack"), ["jack", "king", "queen"]),
+        (("ace=jack", "jack=king", "king=jack"), ["jack", "king", "queen"]),  # into a ring
+    ],
+)
+def test_a_chain_is_refused_with_commands_that_do_it(
+    cli: Cli, tmp_path: Path, asked: tuple[str, ...], expected: list[str]
+) -> None:
+    root = tmp_path / "my data"
+    pair(root, "a", [("ace", 1, 1, 9, 9), ("jack", 1, 1, 9, 19), ("queen", 1, 1, 9, 29)])
+    before = contents(root)
+    ran = cli("repair", root, *[word for names in asked for word in ("--rename", names)])
+    assert (ran.code, ran.out) == (2, "")
+    assert contents(root) == before
+    commands = ran.err.partition("mixes up none: ")[2].strip().split(", then ")
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "ssdprep"
+        assert cli(*words).code == 0
+    assert named(root) == expected
+
+
+def test_a_slip_in_a_class_name_is_listed_as_one_that_may_be(cli: Cli, tmp_path: Path) -> None:
+    for number in range(9):
+        pair(tmp_path, f"k{number}", [("king", 1, 1, 9, 9)])
+    pair(tmp_path, "z", [("kign", 1, 1, 9, 9)])
+    before = contents(tmp_path)
+    ran = cli("repair", tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert "'kign' (1 box) is nearly 'king'; if that is meant:\n" in ran.out
+    assert f"ssdprep repair {tmp_path} --rename kign=king\n" in ran.out
+    (slip,) = cli("repair", tmp_path, "--json").json["slips"]
+    command = f"ssdprep repair {tmp_path} --rename kign=king"
+    assert slip == {"old": "kign", "new": "king", "boxes": 1, "command": command}
+    assert contents(tmp_path) == before
+    assert cli("repair", tmp_path, "--only", "all").code == 0
+    assert contents(tmp_path) == before
+    assert cli(*shlex.split(command)[1:]).code == 0
+    assert set(named(tmp_path)) == {"king"}
 
 
 def test_a_new_name_is_the_usual_spelling(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from folders import APPLE, annotation, pair, photo
@@ -467,6 +468,19 @@ def test_a_stem_in_two_folders_goes_by_its_path(tmp_path: Path) -> None:
     assert [record.path for record in dataset.splits["train"]] == [tmp_path / "x" / "1.jpg"]
     assert [record.path for record in dataset.splits["test"]] == [tmp_path / "y" / "1.jpg"]
     assert found(dataset) == [("SPL011", "ImageSets/Main/val.txt")]
+
+
+def test_a_photo_that_is_gone_is_said_where_it_matters(cli: Any, tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    write_list(tmp_path, "test", "gone 1")
+    write_list(tmp_path, "train", "a", "lost")
+    write_list(tmp_path, "trainval", "lost", "a", "away")
+    write_list(tmp_path, "val", "lost", "seek")
+    for name in ("fold1_train", "fold1_val"):
+        write_list(tmp_path, name, "lost", "seek", "away", "nowhere")
+    ran = cli("audit", tmp_path, "--no-pixels", "--json")
+    found = [(Path(f["path"]).stem, f["line"]) for f in ran.json["findings"] if f["code"] == "SPL011"]
+    assert found == [("fold1_train", 4), ("test", 1), ("train", 2), ("trainval", 3), ("val", 1), ("val", 2)]
 
 
 def test_faults_of_lists(tmp_path: Path) -> None:

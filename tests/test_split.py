@@ -89,7 +89,8 @@ def test_the_command_writes_lists_that_scan_reads(cli: Callable[..., Any], data:
 def test_the_document_counts_every_part(cli: Callable[..., Any], data: Path) -> None:
     done = cli("split", data, "--val", 0.2, "--test", 0.2, "--seed", 3, "--json")
     assert done.code == 0, done.err
-    said = ["out", "seed", "splits", "unlabelled", "unusable", "groups", "kfold", "removed", "findings"]
+    said = ["out", "seed", "splits", "unlabelled", "unusable", "unlistable", "held_out", "groups", "kfold", "removed"]
+    said += ["added", "findings"]
     assert list(done.json) == said
     assert done.json["seed"] == 3
     held = {
@@ -370,7 +371,27 @@ def test_what_later_steps_cannot_use_is_in_no_list(cli: Callable[..., Any], data
     (data / "p01.jpg").write_bytes(whole[: len(whole) * 2 // 3])
     done = cli("split", data)
     assert done.code == 1
-    assert "2 photos damaged, or with boxes in an unknown frame: in no part" in done.out
+    assert "2 photos damaged, with broken labels, or with boxes in an unknown frame: in no part" in done.out
     assert {"p00", "p01"}.isdisjoint(b"".join(lists(data).values()).decode().split())
     errors = [line.partition(": error ")[2] for line in done.out.splitlines() if ": error " in line]
     assert sorted(line.split()[0] for line in errors) == ["IMG003", "ORI001"]
+
+
+def test_every_photo_is_counted_once(cli: Callable[..., Any], data: Path) -> None:
+    (data / "p00.xml").write_text("")
+    (data / "p01.xml").write_text("<annotation><obj")
+    (data / "p02.xml").unlink()
+    (data / "p03.jpg").write_bytes(b"no photo")
+    pair(data, " blank")
+    for name in ("p04", "p05"):  # one that is drawn from a photo that is gone
+        shutil.copyfile(data / f"{name}.xml", data / f"{name}-1.xml")
+        shutil.copyfile(data / f"{name}.jpg", data / f"{name}-1.jpg")
+    (data / "augmentation.csv").write_text("picture,original\np04-1.jpg,gone.jpg\np05-1.jpg,gone.jpg\n")
+    done = cli("split", data, "--json").json
+    counts = {name: done[name] for name in ("unlabelled", "unusable", "unlistable", "held_out")}
+    assert counts == {"unlabelled": 1, "unusable": 3, "unlistable": 1, "held_out": 2}
+    assert sum(part["images"] for part in done["splits"].values()) + sum(counts.values()) == 33
+    said = cli("split", data, "--force").out
+    assert "26 photos, " in said
+    assert "3 photos damaged, with broken labels, or with boxes in an unknown frame: in no part\n" in said
+    assert "1 photo with a name that no list can hold: in no part\n" in said

@@ -529,6 +529,20 @@ def test_what_a_run_set_aside_is_known_when_the_lists_are_gone(photos, tmp_path)
     assert "EVAL010" not in {finding["code"] for finding in done.json["findings"]}
 
 
+def test_photos_labelled_after_the_split_are_told_before_training(photos, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(photos, data)
+    listed = (data / "ImageSets" / "Main" / "train.txt").read_text().split()
+    photo = next(path for path in data.glob("*.jpg") if path.stem == listed[0])
+    for part in data.glob(f"{photo.stem}.*"):
+        shutil.copy2(part, data / f"later{part.suffix}")
+    done = run("ssd.train", data, "--epochs", "1", *SIDE, own(photos), "--out", tmp_path / "run")
+    said = "1 labelled photo is in no split: it is neither trained on nor measured: later.jpg"
+    assert said in done.err
+    assert "AUD008" in done.out
+    assert f"ssdprep split {data} --add" in done.err
+
+
 @pytest.mark.parametrize("command", ["ssd.train", "ssd.doctor"])
 def test_a_class_called_background_is_refused(photos, tmp_path, command):
     data = relabelled(photos, tmp_path / "data", lambda text: text.replace(">apple<", ">background<"))

@@ -254,6 +254,33 @@ def test_a_folder_with_something_in_it_is_left_alone(cli, plain, tmp_path):
     assert sorted(path.name for path in (tmp_path / "data-tfrecord").iterdir()) == ["mine.txt"]
 
 
+@pytest.mark.parametrize(
+    ("out", "proposed"),
+    [("made/train1.log", "made/train1"), ("made/full.v1", "made/full.v1-3"), ("made/log", "made/log-2")],
+)
+def test_a_free_folder_is_proposed(cli, plain, tmp_path, out, proposed):
+    for folder in ("full.v1", "full.v1-2"):
+        (tmp_path / "made" / folder).mkdir(parents=True)
+        (tmp_path / "made" / folder / "mine.txt").write_text("keep me")
+    for file in ("train1.log", "log"):
+        (tmp_path / "made" / file).write_text("keep me")
+    done = cli("tfrecord", plain, "--out", out, cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.endswith(f" folder: --out {proposed}\n")
+    assert ("is a file, no folder" in done.err) is (tmp_path / out).is_file()
+
+
+def test_a_class_called_background_is_cured_by_a_command_that_runs(cli, plain):
+    path = next(plain.glob("*.xml"))
+    path.write_text(path.read_text().replace("<name>apple<", "<name>background<", 1))
+    done = cli("tfrecord", plain)
+    assert done.code == 2
+    command = done.err.partition("try: ")[2].partition(", or delete")[0]
+    assert command == f"ssdprep repair {plain} --rename background=NAME"
+    assert cli(*command.split()[1:]).code == 0
+    assert cli("tfrecord", plain).code == 0
+
+
 def test_a_flipped_byte_is_found(written, tmp_path):
     import shutil
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ssdprep.disk import free_beside, is_there
 from ssdprep.files import write_new
 from ssdprep.formats.voc import base_name
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
@@ -184,16 +185,23 @@ def csv_size(record: Record) -> Size:
 def _write(table: bytes, target: Path) -> None:
     """Put the table in place at once, but never over a file that is something else."""
     if target.suffix.lower() in PHOTOS | {".xml"}:
-        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: --out {target.stem}.csv")
+        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: --out {quoted(_other_name(target))}")
     if target.exists():
         if not target.is_file():
-            raise SsdprepError(f"{target} is no file that can be replaced", "name a file: --out labels.csv")
+            other = target / "labels.csv" if target.is_dir() else _other_name(target)
+            raise SsdprepError(f"{target} is no file that can be replaced", f"name a file: --out {quoted(other)}")
         with target.open("rb") as file:
             start = file.readline(200)
         if start and start.rstrip() != ",".join(COLUMNS).encode():
-            remedy = f"name another file: --out {target.stem}-2.csv"
+            remedy = f"name another file: --out {quoted(_other_name(target))}"
             raise SsdprepError(f"{target} exists and is no table of boxes", remedy)
     write_new(target, table)
+
+
+def _other_name(target: Path) -> Path:
+    """A .csv in the same folder that is not there yet."""
+    table = target.with_suffix(".csv")
+    return free_beside(table) if is_there(table) else table
 
 
 def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:

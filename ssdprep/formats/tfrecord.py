@@ -112,7 +112,7 @@ def write_tfrecords(
     data = Path(data)
     out = derived.folder_beside(data, "tfrecord") if out is None else Path(out)
     source = derived.read_source(data, track=track)
-    label_map, odd_labels = covering(source.places, labels or None)
+    label_map, odd_labels = covering(source.places, labels or None, source.root)
     parts = source.parts()
     drawn = read_provenance(source.root)
     slots = [slot for split, records in parts.items() for slot in _slots(split, records, source, shards, drawn)]
@@ -281,6 +281,6 @@ def _remarks(source: derived.Source, parts: dict[str, tuple[Record, ...]], drawn
     pictures = {r for r in unlisted if drawn.is_drawn(r) and drawn.original_of(r) not in trained}
     for record in unlisted:
         if record not in pictures:
-            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --force")
+            yield Finding(UNLISTED, Severity.WARNING, record.path, 0, "is in no split: left out", f"{split} --add")
     if pictures:
         yield held_out(source.root, len(pictures))

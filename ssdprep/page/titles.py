@@ -62,6 +62,8 @@ _TITLES = {
     "AUD005": "Too small for the network",
     "AUD006": "Trained, but never tested",
     "AUD007": "A class that stands for none",
+    "AUD008": "Labelled, but in no part",
+    "AUD009": "A slip in a class name?",
     "DUP001": "The same file several times",
     "DUP002": "Copies of a photo",
     "DUP003": "Tested on a copy of what is trained",

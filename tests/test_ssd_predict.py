@@ -254,6 +254,20 @@ def test_the_table_has_the_columns_of_all_tables_and_the_boxes_of_the_annotation
     predict_photos(detector, [folder], tmp_path / "out", **options, force=True)
 
 
+@pytest.mark.parametrize("name", ["still.jpg", "notes.log", "turned.xml"])
+def test_a_table_replaces_no_other_file(detector, tmp_path, name):
+    still, mine = photo(tmp_path / "still.jpg"), tmp_path / name
+    if mine != still:
+        mine.write_text("mine\n")
+    before = mine.read_bytes()
+    done = run("ssd.predict", detector, still, "--no-draw", "--to-csv", name, "--force", cwd=tmp_path)
+    assert done.code == 2, done.out
+    assert "table" in done.err
+    assert "--to-csv" in done.err
+    assert mine.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"still.jpg", name}  # nothing was begun
+
+
 # Videos and drawings
 
 

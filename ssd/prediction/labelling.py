@@ -16,13 +16,14 @@ from ssdprep.boxes import clip
 from ssdprep.disk import require_place
 from ssdprep.files import transaction, write_new
 from ssdprep.formats import voc
-from ssdprep.formats.csv import COLUMNS
+from ssdprep.formats.csv import COLUMNS, require_table
 from ssdprep.images import probe
 from ssdprep.metadata import effective
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size, SsdprepError
 from ssdprep.walk import folded
 from ssdprep.wording import quoted
 
+FURTHER = ("score", "frame")  # columns of the table, behind those of every table of boxes
 KEPT, NOT_WRITTEN, SAME_STEM, NO_PHOTO = "PRD001", "PRD002", "PRD003", "PRD004"
 
 
@@ -40,7 +41,8 @@ class Labelled:
 def require_places(table: Path | None, annotations: Path | None, drawings: Path, *, force: bool) -> None:
     """`SsdprepError` where a table or annotations, None for no such thing, may not be written.
 
-    Nor among the drawings: their folder has room for nothing else, and the next call would stop at it.
+    Nor among the drawings: their folder has room for nothing else, and the next call would stop at it. A table
+    replaces, by ``force``, an earlier table and nothing else.
     """
     for option, place in (("--to-csv", table), ("--to-xml", annotations)):
         if place is not None and drawings.resolve() in (place.resolve(), *place.resolve().parents):
@@ -57,8 +59,7 @@ def require_places(table: Path | None, annotations: Path | None, drawings: Path,
 
 def _require_free(table: Path, force: bool) -> None:
     require_place(table, "--to-csv")
-    if table.is_dir():
-        raise SsdprepError(f"{table} is a folder", "name a file: --to-csv predictions.csv")
+    require_table(table, "--to-csv", further=FURTHER)
     if table.exists() and not force:
         raise SsdprepError(f"{table} is there already", "name another file with --to-csv, or replace it with --force")
 
@@ -70,7 +71,7 @@ def write_table(path: Path, found: Sequence[Found]) -> None:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*COLUMNS, "score", "frame"))
+    writer.writerow((*COLUMNS, *FURTHER))
     shared = Counter(name for name, _ in {(picture.name, picture.image) for picture in found})
     for picture in found:
         name = picture.name if shared[picture.name] == 1 else str(picture.image)

@@ -85,6 +85,7 @@ def predict_photos(
     """
     if min(most, every) < 1:
         raise ValueError(f"most and every must be at least 1, not {most} and {every}")
+    require_places(to_csv, to_xml, out, force=force)
     detector = Run.load(run)
     words = [str(threshold)] if isinstance(threshold, float | int) else threshold
     limits = Limits.parse(words, detector.labels)
@@ -94,7 +95,6 @@ def predict_photos(
         raise SsdprepError(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
-    require_places(to_csv, to_xml, out, force=force)
     total = None if any(source.is_video for source in sources) else len(sources)
     with in_plain_words(out, "written"):
         clear(out, drawings=draw)

@@ -82,7 +82,8 @@ def xml_to_csv(
     labelled = [record for record in annotated if record not in nowhere]
     empty = [record for record in labelled if not record.objects]
     written = labelled if negatives else [record for record in labelled if record.objects]
-    _write(_table(written), target)
+    require_table(target)
+    write_new(target, _table(written))
     findings = (*to_upright(dataset).findings, *map(_name_taken, lost), *_said_once(dataset.root, written))
     if empty and not negatives:
         findings += (_left_out(target, len(empty)),)
@@ -181,19 +182,22 @@ def csv_size(record: Record) -> Size:
     return next(fitting, known[0] if known else Size(0, 0))
 
 
-def _write(table: bytes, target: Path) -> None:
-    """Put the table in place at once, but never over a file that is something else."""
+def require_table(target: Path, option: str = "--out", *, further: Sequence[str] = ()) -> None:
+    """`SsdprepError` where a table of boxes would replace anything but such a table, or be called a photo or an XML.
+
+    option: with which the user names another place. further: columns that a table may have behind `COLUMNS`.
+    """
     if target.suffix.lower() in PHOTOS | {".xml"}:
-        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: --out {target.stem}.csv")
+        other = quoted(target.with_suffix(".csv"))
+        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: {option} {other}")
     if target.exists():
         if not target.is_file():
-            raise SsdprepError(f"{target} is no file that can be replaced", "name a file: --out labels.csv")
+            raise SsdprepError(f"{target} is no file that can be replaced", f"name a file: {option} labels.csv")
         with target.open("rb") as file:
-            start = file.readline(200)
-        if start and start.rstrip() != ",".join(COLUMNS).encode():
-            remedy = f"name another file: --out {target.stem}-2.csv"
+            start = file.readline(200).rstrip()
+        if start and start not in {",".join(names).encode() for names in (COLUMNS, (*COLUMNS, *further))}:
+            remedy = f"name another file: {option} {quoted(target.with_name(f'{target.stem}-2.csv'))}"
             raise SsdprepError(f"{target} exists and is no table of boxes", remedy)
-    write_new(target, table)
 
 
 def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:

@@ -70,6 +70,27 @@ def video(path: Path, frames: int, size: tuple[int, int] = (96, 64), rate: float
     return path
 
 
+@pytest.mark.parametrize(
+    ("command", "named", "cure"),
+    [
+        ("ssd.predict", "runs/fine/model.keras", "name the run folder: runs/fine"),
+        ("ssd.export", "runs/fine/exports", "name the run folder: runs/fine"),
+        ("ssd.evaluate", "runs", "name the run folder: runs/fine, 'runs/two words'"),
+        ("ssd.predict", "runs/fien", "name the run folder: runs/fine"),
+        ("ssd.predict", "elsewhere", "python -m ssd.train DATA"),
+    ],
+)
+def test_who_names_no_run_folder_is_told_which_may_be_meant(detector, tmp_path, command, named, cure):
+    for name in ("fine", "two words"):
+        shutil.copytree(detector, tmp_path / "runs" / name)
+    (tmp_path / "runs" / "fine" / "exports").mkdir()
+    (tmp_path / "runs" / "begun").mkdir()
+    done = run(command, named, *([] if command == "ssd.export" else ["photo.jpg"]), cwd=tmp_path)
+    assert done.code == 2
+    assert f"{named} holds no trained detector" in done.err
+    assert cure in done.err.splitlines()[-1]
+
+
 # One way of reading pixels
 
 

@@ -315,6 +315,26 @@ def test_a_video_is_drawn_frame_by_frame_and_what_cannot_be_read_is_named(detect
     assert lines[0]["objects"] == told["frames"][0]["objects"]
 
 
+def test_videos_in_a_folder_are_named_with_the_command_that_looks_at_them(detector, tmp_path):
+    photo(tmp_path / "mixed" / "a.jpg")
+    for name in ("mixed/deep/film one.avi", "films/film.avi", "films/.hidden.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        video(tmp_path / name, 2)
+    words = ("ssd.predict", detector, "mixed", "--no-draw")
+    done = run(*words, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    (told,) = done.json["findings"]
+    assert (told["code"], told["path"]) == ("PRD005", "mixed")
+    assert "1 video" in told["message"]
+    assert told["remedy"].endswith(f"python -m ssd.predict {detector} mixed 'mixed/deep/film one.avi'")
+    both = run(*words, "mixed/deep/film one.avi", cwd=tmp_path)
+    assert "PRD005" not in both.out
+    assert "listed 2 pictures" in both.out
+    none = run("ssd.predict", detector, "films", cwd=tmp_path)
+    assert none.code == 2
+    assert none.err.splitlines()[-1].endswith(f"python -m ssd.predict {detector} films/film.avi")
+
+
 def test_who_does_not_draw_keeps_what_was_drawn_and_who_draws_replaces_it(detector, tmp_path):
     film, still, out = video(tmp_path / "film.avi", 3), photo(tmp_path / "still.jpg"), tmp_path / "out"
     predict_photos(detector, [film, still], out)

@@ -234,8 +234,14 @@ def test_labels_that_are_there_stay_and_replaced_ones_come_back(detector, folder
     words = ("ssd.predict", detector, photos, "--threshold", "0.2", "--no-draw", "--to-xml", photos, "--out")
     done = run(*words, tmp_path / "out", "--json")
     assert done.code == 0, done.err
-    assert done.json["annotations"] == {"folder": str(photos), "written": 7, "nothing_found": 0}
-    assert [(f["code"], Path(f["path"]).name) for f in done.json["findings"]] == [("PRD001", "turned-1.jpg")]
+    told = {"folder": str(photos), "written": 7, "kept": [str(mine)], "nothing_found": 0}
+    assert done.json["annotations"] == told
+    assert [(f["code"], f["path"]) for f in done.json["findings"]] == [("PRD001", str(photos))]
+    again = run(*words, tmp_path / "out")
+    (line,) = [line for line in again.out.splitlines() if "PRD001" in line]  # one, however many stay
+    assert "8 annotations there already" in line
+    assert "turned-2.xml, turned-1.xml, turned-3.xml, ..." in line
+    assert "listed 8 photos" in again.out
     assert b"object" not in mine.read_bytes()
     predict_photos(detector, [photos], tmp_path / "out", threshold=0.2, draw=False, to_xml=photos, force=True)
     assert b"object" in mine.read_bytes()

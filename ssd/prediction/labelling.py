@@ -21,10 +21,11 @@ from ssdprep.images import probe
 from ssdprep.metadata import effective
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size, SsdprepError
 from ssdprep.walk import folded
-from ssdprep.wording import quoted
+from ssdprep.wording import counted, quoted
 
 FURTHER = ("score", "frame")  # columns of the table, behind those of every table of boxes
 KEPT, NOT_WRITTEN, SAME_STEM, NO_PHOTO = "PRD001", "PRD002", "PRD003", "PRD004"
+_SHOWN = 3  # names of many
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Labelled:
     written: int
     nothing_found: int  # photos that have no annotation, for one without boxes would say that they show nothing
     beside: bool  # each beside its photo
+    kept: tuple[Path, ...]  # annotations that were there already
     findings: tuple[Finding, ...]
 
 
@@ -90,6 +92,7 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
     upside down), a note that `ssdprep` reads says so.
     """
     findings: list[Finding] = []
+    kept: list[Path] = []
     fresh: dict[Path, bytes] = {}
     notes: dict[Path, settled.Note] = {}
     taken: dict[str, Path] = {}
@@ -100,6 +103,9 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
             continue
         target = (folder.resolve() / picture.name).with_suffix(".xml")
         made = _annotation(picture, target, taken, force=force)
+        if made is None:
+            kept.append(folder / target.relative_to(folder.resolve()))
+            continue
         if isinstance(made, Finding):
             findings.append(made)
             continue
@@ -116,7 +122,11 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
         with transaction(folder, "predict") as change:
             for target, data in fresh.items():
                 change.replace(target, data)
-    return Labelled(folder, written, nothing, beside, tuple(findings))
+    if kept:
+        some = ", ".join(path.name for path in kept[:_SHOWN]) + ", ..." * (len(kept) > _SHOWN)
+        message = f"{counted(len(kept), 'annotation')} there already, left as before: {some}"
+        findings.append(Finding(KEPT, Severity.INFO, folder, 0, message, "nothing to do; --force writes them anew"))
+    return Labelled(folder, written, nothing, beside, tuple(kept), tuple(findings))
 
 
 def no_annotation(run: Path, video: Path) -> Finding:
@@ -133,16 +143,18 @@ def no_annotation(run: Path, video: Path) -> Finding:
 
 def _annotation(
     picture: Found, target: Path, taken: dict[str, Path], *, force: bool
-) -> tuple[bytes, settled.Note | None] | Finding:
-    """The bytes of an annotation and, where a tag turns its photo, a note on its frame; or why there is none."""
+) -> tuple[bytes, settled.Note | None] | Finding | None:
+    """The bytes of an annotation and, where a tag turns its photo, a note on its frame; or why there can be none.
+
+    None where one is there, which stays.
+    """
     photo = picture.image
     other = taken.setdefault(folded(str(target)), photo)
     if other != photo:
         message = f"{other} has the annotation {target.name}: no second one is written"
         return Finding(SAME_STEM, Severity.ERROR, photo, 0, message, "rename one of the two photos")
     if target.exists() and not force:
-        message = f"{target.name} is there already: left as it is"
-        return Finding(KEPT, Severity.INFO, photo, 0, message, "nothing to do; --force replaces it")
+        return None
     header = probe(photo)
     record = Record(photo, target, tuple(_whole(picture)))
     depth = 1 if header.mode == "L" else 3

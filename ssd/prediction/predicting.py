@@ -14,7 +14,7 @@ from ssd.pictures import MOST, found_objects
 from ssd.prediction.drawings import clear, note
 from ssd.prediction.found import Found
 from ssd.prediction.illustration import Illustration, told
-from ssd.prediction.labelling import Labelled, no_annotation, require_places, write_annotations, write_table
+from ssd.prediction.labelling import KEPT, Labelled, no_annotation, require_places, write_annotations, write_table
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import (
     PASSED_BY,
@@ -30,7 +30,7 @@ from ssdprep.disk import in_plain_words
 from ssdprep.palette import palette
 from ssdprep.record import Finding, Report, Size, SsdprepError, Track, untracked
 
-OF_FOLDERS = {PASSED_BY}  # findings that are about no picture
+OF_FOLDERS = {KEPT, PASSED_BY}  # findings that are about no picture
 BATCH, BATCH_KEPT = 8, 4  # pictures that the network looks at together; with their pixels in memory, which may be many
 
 
@@ -57,6 +57,7 @@ class Predictions(Report):
         labelled = self.labelled and {
             "folder": str(self.labelled.folder),
             "written": self.labelled.written,
+            "kept": [str(path) for path in self.labelled.kept],
             "nothing_found": self.labelled.nothing_found,
         }
         return {

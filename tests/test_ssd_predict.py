@@ -295,6 +295,16 @@ def test_a_table_replaces_no_other_file(detector, tmp_path, name):
     assert {path.name for path in tmp_path.iterdir()} == {"still.jpg", name}  # nothing was begun
 
 
+def test_a_name_with_a_line_break_is_one_line_of_the_table(detector, tmp_path):
+    film, still = video(tmp_path / "a.avi", 1).rename(tmp_path / "a\n[red]m.avi"), photo(tmp_path / "odd\nname.jpg")
+    done = run("ssd.predict", detector, still, film, "--no-draw", "--out", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    first, second, last = done.out.splitlines()
+    assert first.startswith(f"{tmp_path}/odd\\nname.jpg ")
+    assert second.startswith(f"{tmp_path}/a\\n[red]m.avi ")
+    assert last.startswith("listed 2 pictures")
+
+
 # Videos and drawings
 
 
@@ -418,6 +428,8 @@ def test_the_table_knows_frames_and_a_video_has_no_annotation(detector, tmp_path
     (told,) = report.findings
     assert (told.code, told.path, report.exit_code) == ("PRD004", film, 0)
     assert "ffmpeg -i" in told.remedy
+    assert "where it is not installed" in told.remedy
+    assert told.remedy.endswith("--no-draw")
 
 
 def test_a_video_that_breaks_off_is_seen_as_far_as_it_goes(detector, tmp_path):

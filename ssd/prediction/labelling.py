@@ -134,9 +134,10 @@ def no_annotation(run: Path, video: Path) -> Finding:
     frames = Path(f"{video.stem}-frames")
     message = "LabelImg labels photos: no annotation is written for a video"
     remedy = (
-        f"make photos of its frames, two a second: mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
+        f"make photos of its frames, two a second, with ffmpeg (https://ffmpeg.org, where it is not installed):"
+        f" mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
         f" {quoted(frames / '%05d.jpg')}; then "
-        f"python -m ssd.predict {quoted(run)} {quoted(frames)} --to-xml {quoted(frames)}"
+        f"python -m ssd.predict {quoted(run)} {quoted(frames)} --to-xml {quoted(frames)} --no-draw"
     )
     return Finding(NO_PHOTO, Severity.WARNING, video, 0, message, remedy)
 

@@ -32,6 +32,7 @@ from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
 from ssd.run import Origin, Run
 from ssd.training.unfinished import not_finished
+from ssdprep.disk import require_place
 from ssdprep.files import write_new
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
@@ -133,6 +134,7 @@ def export_run(
     variant = (f"-{way.kind}" if way.kind else "") + ("-nms" if nms else "")
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
     beside_it = way.nms_script if nms else way.script
+    require_place(path, named=out)
     if not force:
         _require_free(path)
     changed = [] if force or not beside_it else _changed(path.with_name(beside_it))

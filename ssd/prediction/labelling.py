@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ssd.prediction.drawings import RECORD
 from ssd.prediction.found import Found
 from ssdprep import settled
 from ssdprep.boxes import clip
@@ -41,10 +41,10 @@ class Labelled:
 
 
 def require_places(table: Path | None, annotations: Path | None, drawings: Path, *, force: bool) -> None:
-    """`SsdprepError` where a table or annotations, None for no such thing, may not be written.
+    """`SsdprepError` where drawings, a table or annotations, None for no such thing, may not be written.
 
-    Nor among the drawings: their folder has room for nothing else, and the next call would stop at it. A table
-    replaces, by ``force``, an earlier table and nothing else.
+    Neither of the latter among the drawings: their folder has room for nothing else, and the next call would stop at
+    it. A table replaces, by ``force``, an earlier table and nothing else.
     """
     for option, place in (("--to-csv", table), ("--to-xml", annotations)):
         if place is not None and drawings.resolve() in (place.resolve(), *place.resolve().parents):
@@ -53,14 +53,11 @@ def require_places(table: Path | None, annotations: Path | None, drawings: Path,
     if table is not None:
         _require_free(table, force)
     if annotations is not None:
-        there = next(place for place in (annotations.absolute(), *annotations.absolute().parents) if place.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            why = f"{there} {'may not be written to' if there.is_dir() else 'is no folder'}"
-            raise SsdprepError(f"no annotation can be written to {annotations}: {why}", "name a folder: --to-xml DIR")
+        require_place(annotations / "annotation.xml", "--to-xml", named=annotations)
+    require_place(drawings / RECORD, named=drawings)
 
 
 def _require_free(table: Path, force: bool) -> None:
-    require_place(table, "--to-csv")
     require_table(table, "--to-csv", further=FURTHER)
     if table.exists() and not force:
         raise SsdprepError(f"{table} is there already", "name another file with --to-csv, or replace it with --force")

@@ -106,7 +106,7 @@ def predict_photos(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
     total = None if any(source.is_video for source in sources) else len(sources)
-    with in_plain_words(out, "written"):
+    with in_plain_words(out, "written", "--out"):
         clear(out, drawings=draw)
         seen = _look(detector, sources, limits, every=every, keep=draw)
         drawings = Illustration(out, sources, palette(detector.labels.names), most=most, every=every)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ssdprep.disk import require_place
 from ssdprep.files import write_new
 from ssdprep.formats.voc import base_name
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
@@ -183,13 +184,14 @@ def csv_size(record: Record) -> Size:
 
 
 def require_table(target: Path, option: str = "--out", *, further: Sequence[str] = ()) -> None:
-    """`SsdprepError` where a table of boxes would replace anything but such a table, or be called a photo or an XML.
+    """`SsdprepError` where a table of boxes cannot be written, would replace another file, or be called a photo or XML.
 
     option: with which the user names another place. further: columns that a table may have behind `COLUMNS`.
     """
     if target.suffix.lower() in PHOTOS | {".xml"}:
         other = quoted(target.with_suffix(".csv"))
         raise SsdprepError(f"{target} is no name for a table", f"name a .csv: {option} {other}")
+    require_place(target, option)
     if target.exists():
         if not target.is_file():
             raise SsdprepError(f"{target} is no file that can be replaced", f"name a file: {option} labels.csv")

@@ -25,7 +25,7 @@ from ssd.exports import check, frozen, onnx, savedmodel, tflite
 from ssd.exports.about import about
 from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
 from ssd.exports.graph import exported
-from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, script
+from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, TENSORFLOW, TENSORFLOW_NMS, script
 from ssd.exports.suppression import suppressed
 from ssd.pipeline import evaluation_batches
 from ssd.prediction.limits import Limits
@@ -59,7 +59,7 @@ FORMATS = {
     "tflite": Format(tflite, EXACT, script=LITERT, nms_script=LITERT_NMS),
     "tflite-fp16": Format(tflite, HALF, "fp16", LITERT, LITERT_NMS),
     "tflite-int8": Format(tflite, INT8, "int8", LITERT, no_nms="8-bit integers are too coarse to compare boxes with"),
-    "savedmodel": Format(savedmodel, EXACT),
+    "savedmodel": Format(savedmodel, EXACT, script=TENSORFLOW, nms_script=TENSORFLOW_NMS),
     "pb": Format(frozen, EXACT, script=OPENCV, no_nms="OpenCV's dnn module, which it is for, has no such operation"),
 }
 

@@ -24,9 +24,9 @@ from ssd.coverage import Coverage, best_ious
 from ssd.data import open_source, train_and_val
 from ssd.detector import anchors_of, build_detector, map_sizes
 from ssd.examples import Example
-from ssd.preset_file import write_preset
+from ssd.preset_file import is_preset, write_preset
 from ssd.presets import preset
-from ssdprep.disk import require_place
+from ssdprep.disk import free_beside, require_place
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import counted, quoted
 
@@ -141,6 +141,10 @@ def _check_place(file: Path, force: bool) -> None:
         raise SsdprepError(f"{file} is no .json file", f"--out {quoted(file.with_suffix('.json'))}")
     if file.exists() and not force:
         raise SsdprepError(f"{file} already exists", "choose another --out, or replace it with --force")
+    if file.exists() and not is_preset(file):
+        raise SsdprepError(
+            f"{file} is there and is no preset: it is not replaced", f"--out {quoted(free_beside(file))}"
+        )
     require_place(file)
 
 

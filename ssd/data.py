@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from ssdprep.set_checks import unlisted
 from ssdprep.walk import folded, walk
 from ssdprep.wording import counted, listed, quoted
 
+NAMES = ("train", "val", "test", "all")  # of splits; val may be what training sets aside, where none is listed
 UNKNOWN_CLASS = "EVAL009"
 BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX, UNKNOWN_CLASS}
 
@@ -47,9 +49,12 @@ class Source:
         """The examples of a split; `SsdprepError` names those that there are."""
         if self.splits.get(name):
             return self.splits[name]
+        there = [split for split, examples in self.splits.items() if examples]
+        near = [] if name in NAMES else get_close_matches(name.casefold(), NAMES, n=1)
+        meant = "".join(f"--split {split}, if that is meant; " for split in near if split in {*there, "val"})
         raise SsdprepError(
-            f"{self.path} has no photos in split {name!r}, only in {', '.join(k for k, v in self.splits.items() if v)}",
-            f"--split all, where it is meant as a whole; or {self.shared_out_anew}",
+            f"{self.path} has no photos in split {name!r}, only in {', '.join(there)}",
+            f"{meant}--split all, where it is meant as a whole; or {self.shared_out_anew}",
         )
 
     @property

@@ -55,7 +55,9 @@ def predict(
             help="LabelImg XML too, to be corrected there; the photos' own folder puts each beside its photo.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="--to-csv and --to-xml replace what is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="--to-csv replaces a table of boxes, --to-xml annotations.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

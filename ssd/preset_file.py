@@ -27,6 +27,14 @@ def write_preset(path: Path, config: Config) -> None:
     write_new(path, (json.dumps(config.to_dict(), indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def is_preset(path: Path) -> bool:
+    """Is the file a preset, if perhaps with a fault? A run's config.json, which holds one, is none."""
+    try:
+        return {"sources", "scales"} <= _read(path).keys()
+    except SsdprepError:
+        return False
+
+
 def read_preset(path: Path) -> Config:
     """The config in a JSON file; `SsdprepError` names the field that is wrong and what it should be.
 

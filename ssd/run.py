@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ssdprep.disk import put_in_place
 from ssdprep.files import write_new
 from ssdprep.labels import LabelMap
 from ssdprep.record import SsdprepError, Track, untracked
+from ssdprep.wording import listed, quoted
 
 MODEL, CONFIG = "model.keras", "config.json"
 MAX_DETECTIONS = 100  # on one photo, as COCO counts them
@@ -53,6 +55,26 @@ class Origin:
         return self.data is not None and self.data.resolve() == data.resolve()
 
 
+def _missing(folder: Path) -> str:
+    """What a run folder lacks; "" where it is one."""
+    if not folder.is_dir():
+        return "it is a file" if folder.exists() else "there is no such folder"
+    return next((f"{name} is missing" for name in (MODEL, CONFIG) if not (folder / name).is_file()), "")
+
+
+def _run_meant(path: Path) -> str:
+    """Which run folder is meant by a path that is none: one that it lies in, those in it, or one spelled alike."""
+    around = next((folder for folder in path.parents if not _missing(folder)), None)
+    if around is not None:
+        return f"name the run folder: {quoted(around)}"
+    near = path if path.exists() else path.parent
+    runs = {config.parent.name: config.parent for config in near.glob(f"*/{CONFIG}") if not _missing(config.parent)}
+    alike = sorted(runs) if path.exists() else get_close_matches(path.name, runs, n=1)
+    if not alike:
+        return "python -m ssd.train DATA --out RUN first"
+    return f"name the run folder: {listed([quoted(runs[name]) for name in alike])}"
+
+
 @dataclass(frozen=True)
 class Run:
     """A detector, its anchors, what it was built from, and the names of its classes."""
@@ -72,12 +94,8 @@ class Run:
     @classmethod
     def load(cls, folder: Path) -> Run:
         """The run that `save` wrote, finished; `SsdprepError` where the folder holds none."""
-        missing = [name for name in (MODEL, CONFIG) if not (folder / name).is_file()]
-        if missing:
-            raise SsdprepError(
-                f"{folder} holds no trained detector: {missing[0]} is missing",
-                "python -m ssd.train DATA --out RUN first",
-            )
+        if missing := _missing(folder):
+            raise SsdprepError(f"{folder} holds no trained detector: {missing}", _run_meant(folder))
         try:
             stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             config = Config.from_dict(stored["config"])

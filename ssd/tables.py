@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ssd.training.history import is_measured
-from ssdprep.console import Next
+from ssdprep.console import Next, one_line
 from ssdprep.wording import clock, counted, quoted
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def prediction_report(report: Predictions) -> Iterator[RenderableType | Next]:
     table.add_column(no_wrap=True)
     for photo in report.photos:
         part = f"best {photo.boxes_drawn} drawn" if photo.drawn and photo.boxes_drawn < len(photo.objects) else ""
-        table.add_row(str(photo.image), *_found([photo], part))
+        table.add_row(one_line(str(photo.image)), *_found([photo], part))
     for path, frames in report.videos.items():
-        table.add_row(str(path), *_found(frames, counted(len(frames), "frame")))
+        table.add_row(one_line(str(path)), *_found(frames, counted(len(frames), "frame")))
     yield table
     seen = len(report.photos) + len(report.videos)
     asked = counted(report.asked, "picture") if seen < report.asked or report.videos else counted(report.asked, "photo")

@@ -29,7 +29,7 @@ from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
 from ssd.training.unfinished import STATE, identity_of_run, outdated
 from ssdprep import __version__
-from ssdprep.disk import in_plain_words
+from ssdprep.disk import in_plain_words, require_place
 from ssdprep.labels import LabelMap
 from ssdprep.lock import held
 from ssdprep.record import Finding, Report, Say, Severity, SsdprepError, Track, merged, untracked
@@ -218,8 +218,9 @@ def _alone_in(folder: Path, force: bool) -> Iterator[None]:
 
     `SsdprepError` where another one is at it, or a finished run would be replaced unasked; an unfinished one goes on.
     """
+    require_place(folder / CONFIG, named=folder)
     new = [place for place in (folder, *folder.parents) if not place.exists()]
-    with in_plain_words(folder, "written"):
+    with in_plain_words(folder, "written", "--out"):
         folder.mkdir(parents=True, exist_ok=True)
     lock = folder / ".lock"
     with held(lock, f"another training is writing {folder}", "choose another --out, or wait until that one is done"):

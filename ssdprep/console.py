@@ -156,7 +156,7 @@ def show_findings(findings: Iterable[Finding]) -> None:
         _show_kinds(terminal, ranked)
     else:
         for finding in ranked:
-            terminal.print(_one_line(str(finding)))
+            terminal.print(one_line(str(finding)))
 
 
 def _show_kinds(terminal: Console, findings: Iterable[Finding]) -> None:
@@ -172,12 +172,12 @@ def _show_kinds(terminal: Console, findings: Iterable[Finding]) -> None:
         terminal.print(Text.assemble("\n", (f"{severity} {code}", _COLOUR[severity]), (times, "dim")))
         places = Table.grid(padding=(0, 2, 0, 0))
         for finding in group[:_PLACES]:
-            places.add_row("", Text(_one_line(finding.place), overflow="fold"), Text(_one_line(finding.message)))
+            places.add_row("", Text(one_line(finding.place), overflow="fold"), Text(one_line(finding.message)))
         terminal.print(places)
         if len(group) > _PLACES:
             terminal.print(f"  ... and {len(group) - _PLACES:,} more", style="dim")
         cure = Table.grid(padding=(0, 1, 0, 0))
-        cure.add_row(" ", Text("cure:", style="green"), _one_line(remedy))
+        cure.add_row(" ", Text("cure:", style="green"), one_line(remedy))
         terminal.print(cure)
     if hidden := list(kinds.values())[_KINDS:]:
         codes = ", ".join(dict.fromkeys(group[0].code for group in hidden))
@@ -197,7 +197,7 @@ def _print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=narrow) + "\n")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Line breaks and whatever else a terminal would obey rather than show, as Python writes them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
@@ -213,7 +213,7 @@ def fail(error: SsdprepError | OSError) -> NoReturn:
         error = SsdprepError(message, remedy_for(error))
     if as_json:
         _print_json({"error": {"message": error.message, "remedy": error.remedy}})
-    message, remedy = _one_line(error.message), _one_line(error.remedy)
+    message, remedy = one_line(error.message), one_line(error.remedy)
     err().print(Text.assemble(("error: ", "bold red"), message, "\n", ("  try: ", "bold green"), remedy))
     raise SystemExit(2)
 

@@ -119,7 +119,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise SsdprepError(message, f"{remedy} folder: --out {shlex.quote(str(other))}")
     whole = Path(os.path.realpath(out))  # a link is followed: what it names is what appears
     partial = whole.with_name(f".{whole.name}.partial")
-    with in_plain_words(out, "written"):
+    with in_plain_words(out, "written", "--out"):
         partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT)
     if not is_mine(lock):

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from ssdprep.journal import STATE, step
 from ssdprep.record import SsdprepError
 
 _FLUSHES = 8  # at once: a file system merges what it is asked together
+_SEALED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -138,13 +140,17 @@ def flush_folders(folders: Iterable[Path]) -> None:
 
 
 @contextmanager
-def in_plain_words(path: Path, verb: str = "changed") -> Iterator[None]:
-    """What the system refuses becomes an `SsdprepError` that says what cures it."""
+def in_plain_words(path: Path, verb: str = "changed", option: str = "") -> Iterator[None]:
+    """What the system refuses becomes an `SsdprepError` that says what cures it.
+
+    option: with which the user names another place than ``path``, where there is one.
+    """
     try:
         yield
     except OSError as error:
         message = f"{path} cannot be {verb}: {error.strerror or error}"
-        raise SsdprepError(message, remedy_for(error, path)) from error
+        sealed = option and error.errno in _SEALED
+        raise SsdprepError(message, _other_place(path, option) if sealed else remedy_for(error, path)) from error
 
 
 @contextmanager
@@ -162,22 +168,41 @@ def put_in_place(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def require_place(out: Path, option: str = "--out") -> None:
+def require_place(out: Path, option: str = "--out", *, named: Path | None = None) -> None:
     """`SsdprepError` where no file can be put at ``out``, in folders of which some need not be there yet.
 
-    Said before the work is done. option: with which the user names another place.
+    Said before the work is done. option: with which the user names another place; named: what that names, where it is
+    not the file itself but a folder for it.
     """
-    there = next(place for place in out.absolute().parents if place.exists())
+    if why := _obstacle(out):
+        named = out if named is None else named
+        raise SsdprepError(f"{named} cannot be written: {why}", _other_place(named, option))
+
+
+def elsewhere(out: Path) -> str:
+    """A free path of the same name that can be written, as a shell takes it: in the user's home, else where /tmp is."""
+    inner = out if out.name and not out.is_absolute() and ".." not in out.parts else Path(out.resolve().name)
+    home = Path(os.environ.get("HOME") or tempfile.gettempdir())  # what a shell takes ~ for
+    for base in (home, Path(tempfile.gettempdir())):
+        free = free_beside(base / inner) if is_there(base / inner) else base / inner
+        if not _obstacle(free):
+            break
+    at_home = base == home and "HOME" in os.environ
+    return f"~/{shlex.quote(str(free.relative_to(home)))}" if at_home else shlex.quote(str(free))
+
+
+def _obstacle(out: Path) -> str:
+    """Why no file can be put there; "" where one can."""
+    there = next(place for place in out.absolute().parents if os.access(place, os.F_OK))
     if STATE in out.absolute().parts:
-        why = "is where ssdprep keeps its backups"
-    elif not there.is_dir():
-        why = "is no folder"
-    elif not os.access(there, os.W_OK | os.X_OK):
-        why = "may not be written to"
-    else:
-        return
-    remedy = f"name a file in a folder of yours: {option} {shlex.quote(out.name)}"
-    raise SsdprepError(f"{out} cannot be written: {there} {why}", remedy)
+        return f"{there} is where ssdprep keeps its backups"
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written to"
+
+
+def _other_place(out: Path, option: str) -> str:
+    return f"name a place that you may write to: {option} {elsewhere(out)}"
 
 
 def free_beside(path: Path) -> Path:

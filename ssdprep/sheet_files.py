@@ -20,23 +20,27 @@ _MARK = b"tEXtSoftware\0" + _SOFTWARE.encode()
 _HEAD = 256  # bytes; the mark stands in front of the pixels
 
 
-def check_place(out: Path, folders: Sequence[Path]) -> None:
+def check_place(out: Path, folders: Sequence[Path], *, named: Path | None = None) -> None:
     """`SsdprepError` where a sheet cannot be written, would replace a file that is none, or count as a photo.
 
-    folders: those with photos, outside of which the sheet must lie.
+    folders: those with photos, outside of which the sheet must lie. named: the folder for it, where --out names that.
     """
+    kind = "file" if named is None else "folder"
+    named = out if named is None else named if named.name else named.resolve()
     if out.is_dir() or out.suffix.lower() != ".png":
-        remedy = f"name a new .png file: --out {quoted(out.with_name(f'{out.name}.png'))}"
-        raise SsdprepError(f"{out} is {'a folder' if out.is_dir() else 'no .png file'}", remedy)
+        new = named.with_name(f"{named.name}.png") if named == out else free_beside(named)
+        message = f"{out} is {'a folder' if out.is_dir() else 'no .png file'}"
+        raise SsdprepError(message, f"name a new {'.png file' if named == out else kind}: --out {quoted(new)}")
     for folder in folders:
         if out.resolve().is_relative_to(folder.resolve()):
-            beside = folder.resolve().with_name(out.name)
+            beside = folder.resolve().with_name(named.name)
+            beside = free_beside(beside) if beside == folder.resolve() else beside
             message = f"{out} lies in {folder}: from then on it would count as one of the photos there"
             raise SsdprepError(message, f"put it beside the folder: --out {quoted(beside)}")
-    require_place(out)
+    require_place(out, named=named)
     if is_there(out) and not _is_sheet(out):
         message = f"{out} exists, and is no contact sheet of ssdprep: it is not replaced"
-        raise SsdprepError(message, f"name another file: --out {quoted(free_beside(out))}")
+        raise SsdprepError(message, f"name another {kind}: --out {quoted(free_beside(named))}")
 
 
 def write_sheet(out: Path, sheet: Pixels, folders: Sequence[Path]) -> None:

@@ -19,12 +19,12 @@ FILES = {
     "tflite": ("run.tflite", "detect_litert.py"),
     "tflite-fp16": ("run-fp16.tflite", "detect_litert.py"),
     "tflite-int8": ("run-int8.tflite", "detect_litert.py"),
-    "savedmodel": ("run-savedmodel", None),
+    "savedmodel": ("run-savedmodel", "detect_tensorflow.py"),
 }
 NMS = {
     "onnx": ("run-nms.onnx", "detect_onnxruntime_nms.py"),
     "tflite": ("run-nms.tflite", "detect_litert_nms.py"),
-    "savedmodel": ("run-nms-savedmodel", None),
+    "savedmodel": ("run-nms-savedmodel", "detect_tensorflow_nms.py"),
 }
 SCORES = ("--nms", "-t", "0.3", "-t", "milk carton=0.25")  # two classes have scores of their own
 COMMANDS = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -216,7 +215,7 @@ def test_all_sheets_of_a_set_have_the_same_colours(turned, tmp_path):
         ("set/sheet.png", "would count as one of the photos", "put it beside the folder: --out"),
         ("set/new/sheet.png", "would count as one of the photos", "put it beside the folder: --out"),
         ("old/sheet.png", "would count as one of the photos", "put it beside the folder: --out"),
-        ("file/sheet.png", "file is no folder", "--out sheet.png"),
+        ("file/sheet.png", "file is no folder", "/file/sheet.png"),
     ],
 )
 def test_where_no_sheet_belongs(cli, tmp_path, out, says, cure):
@@ -279,11 +278,3 @@ def test_a_sheet_in_the_folder_itself(cli, tmp_path):
     assert cli("preview", ".", "-o", "../sheet.png", cwd=tmp_path / "set").code == 0
     assert cli("preview", ".", cwd=tmp_path / "set").code == 0
     assert {path.name for path in tmp_path.iterdir()} == {"set", "sheet.png", "set-preview.png"}
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_to(cli, tmp_path):
-    pair(tmp_path / "set", "a")
-    (tmp_path / "closed").mkdir(mode=0o500)
-    ran = cli("preview", "set", "-o", "closed/sheet.png", cwd=tmp_path)
-    assert (ran.code, "may not be written to" in " ".join(ran.err.split())) == (2, True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -316,6 +317,16 @@ def test_the_command_tells_and_writes_it_all(set_and_run, tmp_path):
     plain = process("ssd.evaluate", run, data)
     for word in ("VOC10", "COCO", "AR100", "duplicate", "EVAL001", "--html evaluation.html", "learnt next to nothing"):
         assert word in plain.out
+
+
+def test_a_slip_in_the_name_of_a_split_is_told_first(set_and_run, tmp_path):
+    data, run = set_and_run
+    shutil.copytree(data, tmp_path / "set")
+    assert process("ssdprep", "split", tmp_path / "set").code in (0, 1)
+    for slip, cure in {"tset": "try: --split test, if that is meant; ", "other": "try: --split all, where"}.items():
+        done = process("ssd.evaluate", run, tmp_path / "set", "--split", slip)
+        assert done.code == 2
+        assert done.err.splitlines()[-1].strip().startswith(cure)
 
 
 def test_a_page_replaces_no_file_of_others(set_and_run, tmp_path):

@@ -38,7 +38,7 @@ def files(exported) -> Path:
     return exported / "run" / "exports"
 
 
-@pytest.mark.parametrize("name", ["onnx", "tflite"])
+@pytest.mark.parametrize("name", ["onnx", "tflite", "savedmodel"])
 def test_scripts_find_the_same_with_suppression_inside_and_outside(files, photos, tmp_path, name):
     """With one score for all classes; then with those that the file tells, which one class has of its own."""
     some = tmp_path / "some"
@@ -72,7 +72,7 @@ def alone(script: Path, model: Path, *words: object, cwd: Path, code: int = 0) -
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["onnx", "pb", "tflite"])
+@pytest.mark.parametrize("name", ["onnx", "pb", "tflite", "savedmodel"])
 def test_the_script_finds_what_predict_finds(exported, files, sample, tmp_path, name):
     """On photos as they come, of every EXIF orientation that the sample has.
 
@@ -93,7 +93,7 @@ def test_the_script_finds_what_predict_finds(exported, files, sample, tmp_path, 
         "ssd.predict", exported / "run", tmp_path / "photos", "--threshold", LOW, "--out", tmp_path / "ours", "--json"
     )
     for part in (file, f"{file}.json", script):
-        shutil.copy2(files / part, tmp_path)
+        (shutil.copytree if (files / part).is_dir() else shutil.copy2)(files / part, tmp_path / part)
     theirs = alone(tmp_path / script, tmp_path / file, "photos", "--threshold", LOW, cwd=tmp_path)
     wanted = {Path(photo["image"]).name: photo["objects"] for photo in ours.json["photos"]}
     found = {Path(photo["image"]).name: photo["objects"] for photo in theirs}
@@ -128,6 +128,8 @@ def test_the_int8_script_runs(files, photos, tmp_path):
     [
         ("detect_opencv.py", set()),
         ("detect_litert.py", {"ai_edge_litert"}),
+        ("detect_tensorflow.py", {"tensorflow"}),
+        ("detect_tensorflow_nms.py", {"tensorflow"}),
         ("detect_onnxruntime_nms.py", {"onnxruntime"}),
         ("detect_litert_nms.py", {"ai_edge_litert"}),
     ],

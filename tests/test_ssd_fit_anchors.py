@@ -84,6 +84,16 @@ def test_the_same_seed_gives_the_same_file_and_no_file_is_replaced_unasked(fitte
     assert f"--preset {tmp_path / 'again.json'}" in shown
 
 
+def test_a_preset_replaces_a_preset_only(fitted, tmp_path):
+    photos, _ = fitted
+    file = tmp_path / "config.json"
+    file.write_text('{"config": {}, "classes": ["apple"]}')
+    with pytest.raises(SsdprepError, match="is no preset: it is not replaced") as caught:
+        fit_folder(photos, file, preset_name=SMALL.name, force=True)
+    assert caught.value.remedy == f"--out {tmp_path / 'config-2.json'}"
+    assert "apple" in file.read_text()
+
+
 def test_few_boxes_are_not_fitted_to(tmp_path):
     for number in range(9):
         pair(tmp_path / "photos", f"photo-{number}", [("apple", 10, 10, 30, 40), ("pear", 20, 5, 60, 40)])

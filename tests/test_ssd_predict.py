@@ -70,6 +70,27 @@ def video(path: Path, frames: int, size: tuple[int, int] = (96, 64), rate: float
     return path
 
 
+@pytest.mark.parametrize(
+    ("command", "named", "cure"),
+    [
+        ("ssd.predict", "runs/fine/model.keras", "name the run folder: runs/fine"),
+        ("ssd.export", "runs/fine/exports", "name the run folder: runs/fine"),
+        ("ssd.evaluate", "runs", "name the run folder: runs/fine, 'runs/two words'"),
+        ("ssd.predict", "runs/fien", "name the run folder: runs/fine"),
+        ("ssd.predict", "elsewhere", "python -m ssd.train DATA"),
+    ],
+)
+def test_who_names_no_run_folder_is_told_which_may_be_meant(detector, tmp_path, command, named, cure):
+    for name in ("fine", "two words"):
+        shutil.copytree(detector, tmp_path / "runs" / name)
+    (tmp_path / "runs" / "fine" / "exports").mkdir()
+    (tmp_path / "runs" / "begun").mkdir()
+    done = run(command, named, *([] if command == "ssd.export" else ["photo.jpg"]), cwd=tmp_path)
+    assert done.code == 2
+    assert f"{named} holds no trained detector" in done.err
+    assert cure in done.err.splitlines()[-1]
+
+
 # One way of reading pixels
 
 
@@ -213,8 +234,14 @@ def test_labels_that_are_there_stay_and_replaced_ones_come_back(detector, folder
     words = ("ssd.predict", detector, photos, "--threshold", "0.2", "--no-draw", "--to-xml", photos, "--out")
     done = run(*words, tmp_path / "out", "--json")
     assert done.code == 0, done.err
-    assert done.json["annotations"] == {"folder": str(photos), "written": 7, "nothing_found": 0}
-    assert [(f["code"], Path(f["path"]).name) for f in done.json["findings"]] == [("PRD001", "turned-1.jpg")]
+    told = {"folder": str(photos), "written": 7, "kept": [str(mine)], "nothing_found": 0}
+    assert done.json["annotations"] == told
+    assert [(f["code"], f["path"]) for f in done.json["findings"]] == [("PRD001", str(photos))]
+    again = run(*words, tmp_path / "out")
+    (line,) = [line for line in again.out.splitlines() if "PRD001" in line]  # one, however many stay
+    assert "8 annotations there already" in line
+    assert "turned-2.xml, turned-1.xml, turned-3.xml, ..." in line
+    assert "listed 8 photos" in again.out
     assert b"object" not in mine.read_bytes()
     predict_photos(detector, [photos], tmp_path / "out", threshold=0.2, draw=False, to_xml=photos, force=True)
     assert b"object" in mine.read_bytes()
@@ -254,6 +281,30 @@ def test_the_table_has_the_columns_of_all_tables_and_the_boxes_of_the_annotation
     predict_photos(detector, [folder], tmp_path / "out", **options, force=True)
 
 
+@pytest.mark.parametrize("name", ["still.jpg", "notes.log", "turned.xml"])
+def test_a_table_replaces_no_other_file(detector, tmp_path, name):
+    still, mine = photo(tmp_path / "still.jpg"), tmp_path / name
+    if mine != still:
+        mine.write_text("mine\n")
+    before = mine.read_bytes()
+    done = run("ssd.predict", detector, still, "--no-draw", "--to-csv", name, "--force", cwd=tmp_path)
+    assert done.code == 2, done.out
+    assert "table" in done.err
+    assert "--to-csv" in done.err
+    assert mine.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"still.jpg", name}  # nothing was begun
+
+
+def test_a_name_with_a_line_break_is_one_line_of_the_table(detector, tmp_path):
+    film, still = video(tmp_path / "a.avi", 1).rename(tmp_path / "a\n[red]m.avi"), photo(tmp_path / "odd\nname.jpg")
+    done = run("ssd.predict", detector, still, film, "--no-draw", "--out", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    first, second, last = done.out.splitlines()
+    assert first.startswith(f"{tmp_path}/odd\\nname.jpg ")
+    assert second.startswith(f"{tmp_path}/a\\n[red]m.avi ")
+    assert last.startswith("listed 2 pictures")
+
+
 # Videos and drawings
 
 
@@ -278,6 +329,26 @@ def test_a_video_is_drawn_frame_by_frame_and_what_cannot_be_read_is_named(detect
     lines = [line for line in lines if "objects" in line]
     assert [line.get("frame") for line in lines] == [0, 3, 6, None]
     assert lines[0]["objects"] == told["frames"][0]["objects"]
+
+
+def test_videos_in_a_folder_are_named_with_the_command_that_looks_at_them(detector, tmp_path):
+    photo(tmp_path / "mixed" / "a.jpg")
+    for name in ("mixed/deep/film one.avi", "films/film.avi", "films/.hidden.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        video(tmp_path / name, 2)
+    words = ("ssd.predict", detector, "mixed", "--no-draw")
+    done = run(*words, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    (told,) = done.json["findings"]
+    assert (told["code"], told["path"]) == ("PRD005", "mixed")
+    assert "1 video" in told["message"]
+    assert told["remedy"].endswith(f"python -m ssd.predict {detector} mixed 'mixed/deep/film one.avi'")
+    both = run(*words, "mixed/deep/film one.avi", cwd=tmp_path)
+    assert "PRD005" not in both.out
+    assert "listed 2 pictures" in both.out
+    none = run("ssd.predict", detector, "films", cwd=tmp_path)
+    assert none.code == 2
+    assert none.err.splitlines()[-1].endswith(f"python -m ssd.predict {detector} films/film.avi")
 
 
 def test_who_does_not_draw_keeps_what_was_drawn_and_who_draws_replaces_it(detector, tmp_path):
@@ -357,6 +428,8 @@ def test_the_table_knows_frames_and_a_video_has_no_annotation(detector, tmp_path
     (told,) = report.findings
     assert (told.code, told.path, report.exit_code) == ("PRD004", film, 0)
     assert "ffmpeg -i" in told.remedy
+    assert "where it is not installed" in told.remedy
+    assert told.remedy.endswith("--no-draw")
 
 
 def test_a_video_that_breaks_off_is_seen_as_far_as_it_goes(detector, tmp_path):

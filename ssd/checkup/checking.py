@@ -86,8 +86,9 @@ def check_folder(
     ``runs/doctor-NAME``. Nothing that is trained is kept; test photos are counted and looked at, but judge no detector.
     `SsdprepError` where nothing can be looked at.
     """
-    sheet = (out or Path("runs") / f"doctor-{data.resolve().name}") / "batch.png"
-    check_place(sheet, [data])
+    folder = out or Path("runs") / f"doctor-{data.resolve().name}"
+    sheet = folder / "batch.png"
+    check_place(sheet, [data], named=folder)
     keras.utils.set_random_seed(seed)
     source = open_source(data, track=track)
     read = {name: readable(examples, track=track) for name, examples in parts_of(source, seed).items()}

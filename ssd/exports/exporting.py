@@ -25,7 +25,7 @@ from ssd.exports import check, frozen, onnx, savedmodel, tflite
 from ssd.exports.about import about
 from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
 from ssd.exports.graph import exported
-from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, script
+from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, TENSORFLOW, TENSORFLOW_NMS, script
 from ssd.exports.suppression import suppressed
 from ssd.learnt import Learnt, set_aside
 from ssd.pipeline import evaluation_batches
@@ -33,6 +33,7 @@ from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
 from ssd.run import MODEL, Origin, Run
 from ssd.training.unfinished import is_older, not_finished
+from ssdprep.disk import require_place
 from ssdprep.files import write_new
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import first_line, quoted
@@ -59,7 +60,7 @@ FORMATS = {
     "tflite": Format(tflite, EXACT, script=LITERT, nms_script=LITERT_NMS),
     "tflite-fp16": Format(tflite, HALF, "fp16", LITERT, LITERT_NMS),
     "tflite-int8": Format(tflite, INT8, "int8", LITERT, no_nms="8-bit integers are too coarse to compare boxes with"),
-    "savedmodel": Format(savedmodel, EXACT),
+    "savedmodel": Format(savedmodel, EXACT, script=TENSORFLOW, nms_script=TENSORFLOW_NMS),
     "pb": Format(frozen, EXACT, script=OPENCV, no_nms="OpenCV's dnn module, which it is for, has no such operation"),
 }
 
@@ -134,6 +135,7 @@ def export_run(
     variant = (f"-{way.kind}" if way.kind else "") + ("-nms" if nms else "")
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
     beside_it = way.nms_script if nms else way.script
+    require_place(path, named=out)
     if not force:
         _require_free(path, run / MODEL)
     changed = [] if force or not beside_it else _changed(path.with_name(beside_it))

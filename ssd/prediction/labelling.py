@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ssd.prediction.drawings import RECORD
 from ssd.prediction.found import Found
 from ssdprep import settled
 from ssdprep.boxes import clip
 from ssdprep.disk import require_place
 from ssdprep.files import transaction, write_new
 from ssdprep.formats import voc
-from ssdprep.formats.csv import COLUMNS
+from ssdprep.formats.csv import COLUMNS, require_table
 from ssdprep.images import probe
 from ssdprep.metadata import effective
 from ssdprep.record import Box, Finding, Object, Record, Severity, Size, SsdprepError
 from ssdprep.walk import folded
-from ssdprep.wording import quoted
+from ssdprep.wording import counted, quoted
 
+FURTHER = ("score", "frame")  # columns of the table, behind those of every table of boxes
 KEPT, NOT_WRITTEN, SAME_STEM, NO_PHOTO = "PRD001", "PRD002", "PRD003", "PRD004"
+_SHOWN = 3  # names of many
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class Labelled:
     written: int
     nothing_found: int  # photos that have no annotation, for one without boxes would say that they show nothing
     beside: bool  # each beside its photo
+    kept: tuple[Path, ...]  # annotations that were there already
     findings: tuple[Finding, ...]
 
 
 def require_places(table: Path | None, annotations: Path | None, drawings: Path, *, force: bool) -> None:
-    """`SsdprepError` where a table or annotations, None for no such thing, may not be written.
+    """`SsdprepError` where drawings, a table or annotations, None for no such thing, may not be written.
 
-    Nor among the drawings: their folder has room for nothing else, and the next call would stop at it.
+    Neither of the latter among the drawings: their folder has room for nothing else, and the next call would stop at
+    it. A table replaces, by ``force``, an earlier table and nothing else.
     """
     for option, place in (("--to-csv", table), ("--to-xml", annotations)):
         if place is not None and drawings.resolve() in (place.resolve(), *place.resolve().parents):
@@ -49,16 +53,12 @@ def require_places(table: Path | None, annotations: Path | None, drawings: Path,
     if table is not None:
         _require_free(table, force)
     if annotations is not None:
-        there = next(place for place in (annotations.absolute(), *annotations.absolute().parents) if place.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            why = f"{there} {'may not be written to' if there.is_dir() else 'is no folder'}"
-            raise SsdprepError(f"no annotation can be written to {annotations}: {why}", "name a folder: --to-xml DIR")
+        require_place(annotations / "annotation.xml", "--to-xml", named=annotations)
+    require_place(drawings / RECORD, named=drawings)
 
 
 def _require_free(table: Path, force: bool) -> None:
-    require_place(table, "--to-csv")
-    if table.is_dir():
-        raise SsdprepError(f"{table} is a folder", "name a file: --to-csv predictions.csv")
+    require_table(table, "--to-csv", further=FURTHER)
     if table.exists() and not force:
         raise SsdprepError(f"{table} is there already", "name another file with --to-csv, or replace it with --force")
 
@@ -70,7 +70,7 @@ def write_table(path: Path, found: Sequence[Found]) -> None:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*COLUMNS, "score", "frame"))
+    writer.writerow((*COLUMNS, *FURTHER))
     shared = Counter(name for name, _ in {(picture.name, picture.image) for picture in found})
     for picture in found:
         name = picture.name if shared[picture.name] == 1 else str(picture.image)
@@ -89,6 +89,7 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
     upside down), a note that `ssdprep` reads says so.
     """
     findings: list[Finding] = []
+    kept: list[Path] = []
     fresh: dict[Path, bytes] = {}
     notes: dict[Path, settled.Note] = {}
     taken: dict[str, Path] = {}
@@ -99,6 +100,9 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
             continue
         target = (folder.resolve() / picture.name).with_suffix(".xml")
         made = _annotation(picture, target, taken, force=force)
+        if made is None:
+            kept.append(folder / target.relative_to(folder.resolve()))
+            continue
         if isinstance(made, Finding):
             findings.append(made)
             continue
@@ -115,7 +119,11 @@ def write_annotations(folder: Path, found: Iterable[Found], *, force: bool) -> L
         with transaction(folder, "predict") as change:
             for target, data in fresh.items():
                 change.replace(target, data)
-    return Labelled(folder, written, nothing, beside, tuple(findings))
+    if kept:
+        some = ", ".join(path.name for path in kept[:_SHOWN]) + ", ..." * (len(kept) > _SHOWN)
+        message = f"{counted(len(kept), 'annotation')} there already, left as before: {some}"
+        findings.append(Finding(KEPT, Severity.INFO, folder, 0, message, "nothing to do; --force writes them anew"))
+    return Labelled(folder, written, nothing, beside, tuple(kept), tuple(findings))
 
 
 def no_annotation(run: Path, video: Path) -> Finding:
@@ -123,25 +131,28 @@ def no_annotation(run: Path, video: Path) -> Finding:
     frames = Path(f"{video.stem}-frames")
     message = "LabelImg labels photos: no annotation is written for a video"
     remedy = (
-        f"make photos of its frames, two a second: mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
+        f"make photos of its frames, two a second, with ffmpeg (https://ffmpeg.org, where it is not installed):"
+        f" mkdir {quoted(frames)} && ffmpeg -i {quoted(video)} -vf fps=2"
         f" {quoted(frames / '%05d.jpg')}; then "
-        f"python -m ssd.predict {quoted(run)} {quoted(frames)} --to-xml {quoted(frames)}"
+        f"python -m ssd.predict {quoted(run)} {quoted(frames)} --to-xml {quoted(frames)} --no-draw"
     )
     return Finding(NO_PHOTO, Severity.WARNING, video, 0, message, remedy)
 
 
 def _annotation(
     picture: Found, target: Path, taken: dict[str, Path], *, force: bool
-) -> tuple[bytes, settled.Note | None] | Finding:
-    """The bytes of an annotation and, where a tag turns its photo, a note on its frame; or why there is none."""
+) -> tuple[bytes, settled.Note | None] | Finding | None:
+    """The bytes of an annotation and, where a tag turns its photo, a note on its frame; or why there can be none.
+
+    None where one is there, which stays.
+    """
     photo = picture.image
     other = taken.setdefault(folded(str(target)), photo)
     if other != photo:
         message = f"{other} has the annotation {target.name}: no second one is written"
         return Finding(SAME_STEM, Severity.ERROR, photo, 0, message, "rename one of the two photos")
     if target.exists() and not force:
-        message = f"{target.name} is there already: left as it is"
-        return Finding(KEPT, Severity.INFO, photo, 0, message, "nothing to do; --force replaces it")
+        return None
     header = probe(photo)
     record = Record(photo, target, tuple(_whole(picture)))
     depth = 1 if header.mode == "L" else 3

@@ -14,14 +14,23 @@ from ssd.pictures import MOST, found_objects
 from ssd.prediction.drawings import clear, note
 from ssd.prediction.found import Found
 from ssd.prediction.illustration import Illustration, told
-from ssd.prediction.labelling import Labelled, no_annotation, require_places, write_annotations, write_table
+from ssd.prediction.labelling import KEPT, Labelled, no_annotation, require_places, write_annotations, write_table
 from ssd.prediction.limits import Limits
-from ssd.prediction.sources import PhotoOrVideo, Picture, pictures, several_pictures, sources_in
+from ssd.prediction.sources import (
+    PASSED_BY,
+    PhotoOrVideo,
+    Picture,
+    pictures,
+    several_pictures,
+    sources_in,
+    videos_passed_by,
+)
 from ssd.run import Run
 from ssdprep.disk import in_plain_words
 from ssdprep.palette import palette
 from ssdprep.record import Finding, Report, Size, SsdprepError, Track, untracked
 
+OF_FOLDERS = {KEPT, PASSED_BY}  # findings that are about no picture
 BATCH, BATCH_KEPT = 8, 4  # pictures that the network looks at together; with their pixels in memory, which may be many
 
 
@@ -41,13 +50,14 @@ class Predictions(Report):
     def asked(self) -> int:
         """How many photos and videos were given, the unreadable ones too."""
         seen = {str(photo.image) for photo in self.photos} | {str(path) for path in self.videos}
-        return len(seen | {str(finding.path) for finding in self.findings})
+        return len(seen | {str(finding.path) for finding in self.findings if finding.code not in OF_FOLDERS})
 
     def facts(self) -> dict[str, Any]:
         """Everything but the findings, as JSON types."""
         labelled = self.labelled and {
             "folder": str(self.labelled.folder),
             "written": self.labelled.written,
+            "kept": [str(path) for path in self.labelled.kept],
             "nothing_found": self.labelled.nothing_found,
         }
         return {
@@ -85,18 +95,18 @@ def predict_photos(
     """
     if min(most, every) < 1:
         raise ValueError(f"most and every must be at least 1, not {most} and {every}")
+    require_places(to_csv, to_xml, out, force=force)
     detector = Run.load(run)
     words = [str(threshold)] if isinstance(threshold, float | int) else threshold
     limits = Limits.parse(words, detector.labels)
-    sources = sources_in(photos)
+    sources = sources_in(photos, run)
     folders = {path.resolve() for path in photos if path.is_dir()}
     if out.resolve() in {source.path.resolve().parent for source in sources} or folders & {*out.resolve().parents}:
         raise SsdprepError(
             f"what is drawn into {out} would be among the photos there", "name another folder with --out"
         )
-    require_places(to_csv, to_xml, out, force=force)
     total = None if any(source.is_video for source in sources) else len(sources)
-    with in_plain_words(out, "written"):
+    with in_plain_words(out, "written", "--out"):
         clear(out, drawings=draw)
         seen = _look(detector, sources, limits, every=every, keep=draw)
         drawings = Illustration(out, sources, palette(detector.labels.names), most=most, every=every)
@@ -117,6 +127,7 @@ def predict_photos(
         (
             *(each for each in every_one if isinstance(each, Finding)),
             *several_pictures(sources),
+            *videos_passed_by(photos, sources, run),
             *(labelled.findings if labelled else ()),
             *((no_annotation(run, video) for video in of_videos) if labelled else ()),
         ),

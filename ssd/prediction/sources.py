@@ -19,10 +19,13 @@ from ssdprep.headers import read_header
 from ssdprep.parallel import in_threads
 from ssdprep.record import Finding, Severity, SsdprepError
 from ssdprep.walk import walk
+from ssdprep.wording import counted, quoted
 
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ts"}
 )
+PASSED_BY = "PRD005"
+SHOWN = 6  # videos in a command that is proposed
 RATE = 25.0  # frames a second of a video that does not say
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a video that cannot be read is a finding, told once
 
@@ -53,10 +56,11 @@ class Picture(NamedTuple):
 Task = Callable[[], Picture | Finding]
 
 
-def sources_in(paths: Sequence[Path]) -> list[PhotoOrVideo]:
+def sources_in(paths: Sequence[Path], run: Path | None = None) -> list[PhotoOrVideo]:
     """The photos and videos that are meant; a folder stands for all photos below it, in the order of their paths.
 
     One among several that does not exist is found out when it is read. `SsdprepError` where there is nothing at all.
+    run: the detector of the command that is named where a folder holds videos only.
     """
     remedy = "name photos, videos, or folders of photos"
     if paths and not any(path.exists() for path in paths):
@@ -70,8 +74,36 @@ def sources_in(paths: Sequence[Path]) -> list[PhotoOrVideo]:
             else [PhotoOrVideo(path, path.name)]
         )
     if not found:
+        videos = [video for path in paths for video in videos_below(path)] if run else []
+        if run and videos:
+            remedy = f"name the videos themselves{_command(run, (), videos)}"
         raise SsdprepError(f"no photo in {', '.join(map(str, paths))}", remedy)
     return list({source.path.resolve(): source for source in reversed(found)}.values())[::-1]  # each once
+
+
+def videos_below(folder: Path) -> list[Path]:
+    """The videos in a folder and those below it, in the order of their paths; hidden ones do not count."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, n) for n in names if Path(n).suffix.lower() in VIDEOS and not n.startswith(".")]
+    return sorted(found)
+
+
+def videos_passed_by(paths: Sequence[Path], sources: Iterable[PhotoOrVideo], run: Path) -> Iterator[Finding]:
+    """A finding for each folder among the paths with videos that are no sources: it stands for its photos only."""
+    named = {source.path.resolve() for source in sources}
+    for folder in dict.fromkeys(path for path in paths if path.is_dir()):
+        if videos := [video for video in videos_below(folder) if video.resolve() not in named]:
+            message = f"{counted(len(videos), 'video')} in it not looked at: a folder stands for its photos"
+            remedy = f"name the videos too{_command(run, paths, videos)}"
+            yield Finding(PASSED_BY, Severity.WARNING, folder, 0, message, remedy)
+
+
+def _command(run: Path, paths: Sequence[Path], videos: Sequence[Path]) -> str:
+    """The end of a sentence with what looks at these; of very many videos the first."""
+    some = f", here the first {SHOWN}" if len(videos) > SHOWN else ""
+    return f"{some}: python -m ssd.predict {' '.join(map(quoted, (run, *paths, *videos[:SHOWN])))}"
 
 
 def pictures(

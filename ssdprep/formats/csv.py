@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssdprep.disk import free_beside, is_there
+from ssdprep.disk import free_beside, is_there, require_place
 from ssdprep.files import write_new
 from ssdprep.formats.voc import base_name
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
@@ -83,7 +83,8 @@ def xml_to_csv(
     labelled = [record for record in annotated if record not in nowhere]
     empty = [record for record in labelled if not record.objects]
     written = labelled if negatives else [record for record in labelled if record.objects]
-    _write(_table(written), target)
+    require_table(target)
+    write_new(target, _table(written))
     findings = (*to_upright(dataset).findings, *map(_name_taken, lost), *_said_once(dataset.root, written))
     if empty and not negatives:
         findings += (_left_out(target, len(empty)),)
@@ -182,20 +183,23 @@ def csv_size(record: Record) -> Size:
     return next(fitting, known[0] if known else Size(0, 0))
 
 
-def _write(table: bytes, target: Path) -> None:
-    """Put the table in place at once, but never over a file that is something else."""
+def require_table(target: Path, option: str = "--out", *, further: Sequence[str] = ()) -> None:
+    """`SsdprepError` where a table of boxes cannot be written, would replace another file, or be called a photo or XML.
+
+    option: with which the user names another place. further: columns that a table may have behind `COLUMNS`.
+    """
     if target.suffix.lower() in PHOTOS | {".xml"}:
-        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: --out {quoted(_other_name(target))}")
+        raise SsdprepError(f"{target} is no name for a table", f"name a .csv: {option} {quoted(_other_name(target))}")
+    require_place(target, option)
     if target.exists():
         if not target.is_file():
             other = target / "labels.csv" if target.is_dir() else _other_name(target)
-            raise SsdprepError(f"{target} is no file that can be replaced", f"name a file: --out {quoted(other)}")
+            raise SsdprepError(f"{target} is no file that can be replaced", f"name a file: {option} {quoted(other)}")
         with target.open("rb") as file:
-            start = file.readline(200)
-        if start and start.rstrip() != ",".join(COLUMNS).encode():
-            remedy = f"name another file: --out {quoted(_other_name(target))}"
+            start = file.readline(200).rstrip()
+        if start and start not in {",".join(names).encode() for names in (COLUMNS, (*COLUMNS, *further))}:
+            remedy = f"name another file: {option} {quoted(_other_name(target))}"
             raise SsdprepError(f"{target} exists and is no table of boxes", remedy)
-    write_new(target, table)
 
 
 def _other_name(target: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 OPENCV, LITERT = "detect_opencv.py", "detect_litert.py"
+TENSORFLOW, TENSORFLOW_NMS = "detect_tensorflow.py", "detect_tensorflow_nms.py"
 ONNXRUNTIME_NMS, LITERT_NMS = "detect_onnxruntime_nms.py", "detect_litert_nms.py"
 
 _IMPORT = "import numpy as np\n"
@@ -28,6 +29,13 @@ _LITERT = (
     (_SUFFIXES, '(".tflite",)'),
     (_MODEL, "Interpreter(str(args.model)).get_signature_runner()"),
 )
+_READ = "data = ", "\nif b"  # likewise
+_RUN_TENSORFLOW = '    answer = network.signatures["serving_default"](image=tf.constant(picture[None]))\n'
+_TENSORFLOW = (
+    (_IMPORT, f"{_IMPORT}import tensorflow as tf\n"),
+    (_READ, 'data = b"".join(p.read_bytes() for p in args.model.glob("assets.extra/ssdprep.json"))  # one, or none'),
+    (_MODEL, "tf.saved_model.load(str(args.model))"),
+)
 _ONNXRUNTIME = (
     (_IMPORT, f"{_IMPORT}import onnxruntime\n"),
     (_SUFFIXES, '(".onnx",)'),
@@ -40,6 +48,19 @@ _OTHERWISE = {
     LITERT_NMS: (
         *_LITERT,
         (_RUN, f'{_RUN_LITERT}    rows = answer["detections"][0]\n'),
+        (_SUPPRESS, _SUPPRESSED),
+        _ANSWER,
+    ),
+    TENSORFLOW: (
+        *_TENSORFLOW,
+        (
+            _RUN,
+            f'{_RUN_TENSORFLOW}    scores, boxes = answer["scores"][0].numpy(), answer["boxes"][0].numpy()\n',
+        ),
+    ),
+    TENSORFLOW_NMS: (
+        *_TENSORFLOW,
+        (_RUN, f'{_RUN_TENSORFLOW}    rows = answer["detections"][0].numpy()\n'),
         (_SUPPRESS, _SUPPRESSED),
         _ANSWER,
     ),

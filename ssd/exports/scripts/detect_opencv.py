@@ -2,8 +2,9 @@
 
 import argparse
 import json
-import signal
+from os import W_OK, access
 from pathlib import Path
+from signal import SIG_DFL, SIGINT, Signals, signal
 
 import cv2
 import numpy as np
@@ -25,8 +26,7 @@ def detect(network, bgr, about, limits):
     scores, boxes = (output[0] for output in network.forward(["scores", "boxes"]))
     best = np.sort(scores[:, 1:], axis=0)[-1 - about["candidates_per_class"] :]  # and one more, of each label
     number, anchor = np.nonzero((scores[:, 1:] > np.maximum(best[0], about["lowest_score"])).T)
-    score, box = scores[anchor, number + 1], boxes[anchor]
-    sized = np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]).tolist()
+    score, sized = scores[anchor, number + 1], np.c_[(box := boxes[anchor])[:, :2], box[:, 2:] - box[:, :2]].tolist()
     kept = cv2.dnn.NMSBoxesBatched(sized, score.tolist(), number.tolist(), 0, about["nms_iou"]) if sized else []
     kept = [i for i in kept if score[i] > limits[number[i]] and min(sized[i][2:]) > 0][: about["most"]]
     mine, area, same = box[kept, None], (box[:, 2:] - box[:, :2]).prod(1), number[kept, None] == number
@@ -37,18 +37,17 @@ def detect(network, bgr, about, limits):
     return [{"name": names[number[i]], "score": float(score[i]), "box": pixels[i]} for i in kept]
 
 
-def pictures(path, kinds=(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")):
+def pictures(path, ends=(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif")):
     """(name, file, drawing, rate, upright BGR or None); OpenCV itself turns photos and videos as their tags say."""
-    photos = [p for p in sorted(path.rglob("*")) or [path] if p.suffix.lower() in kinds and ".ssdprep" not in p.parts]
-    yield from ((str(p), p, p.relative_to(path.parent if p == path else path), 0, cv2.imread(str(p))) for p in photos)
-    film, number = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path)), 0
-    while film and ((frame := film.read()[1]) is not None or not number):
-        yield f"{path}#{number}", path, path.with_suffix(".mp4").name, film.get(cv2.CAP_PROP_FPS) or 25, frame
-        number += 1
+    photos = [p for p in sorted(path.rglob("*")) or [path] if p.suffix.lower() in ends and ".ssdprep" not in p.parts]
+    for p in photos:
+        yield str(p), p, p.relative_to(path.parent if p == path else path).with_suffix(".jpg"), 0, cv2.imread(str(p))
+    film, number = None if photos else cv2.VideoCapture(int(str(path)) if str(path).isdigit() else str(path)), -1
+    while film and ((frame := film.read()[1]) is not None or number < 0):
+        yield f"{path}#{(number := number + 1)}", path, f"{path.stem}.mp4", film.get(cv2.CAP_PROP_FPS) or 25, frame
 
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("model", type=Path, help="what ssd.export wrote; labels, input size and thresholds are in it")
+(parser := argparse.ArgumentParser(description=__doc__)).add_argument("model", type=Path, help="what ssd.export wrote")
 parser.add_argument("source", nargs="+", type=Path, help="photos, folders, videos; 0: the first camera")
 parser.add_argument("--threshold", type=float, help="score from which on boxes count, instead of what the file says")
 parser.add_argument("--out", default=Path("found"), type=Path, help="folder for the drawings; found_ if it is there")
@@ -58,10 +57,11 @@ if b'"outputs": {"scores"' not in data:
     parser.error(f"{args.model} is not there, or not for this script: run its own, or python -m ssd.export RUN")
 about, films, failed = json.JSONDecoder().raw_decode(data[data.find(b'{"ssdprep":') :].decode("latin1"))[0], {}, False
 network = cv2.dnn.readNet(str(args.model))
+0 <= (args.threshold or 0) <= 1 or parser.error(f"argument --threshold: {args.threshold} is no score from 0 to 1")
 limits = np.array([about["thresholds"][name] if args.threshold is None else args.threshold for name in about["labels"]])
 out = next(p for n in range(10_000) if not (p := Path(f"{args.out}{'_' * n}")).exists())  # nothing is drawn over
-signal.signal(signal.SIGINT, lambda *_: parser.exit(130))  # Ctrl-C: a film so far is whole
-hasattr(signal, "SIGPIPE") and signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a word
+access(next(filter(Path.exists, out.absolute().parents)), W_OK) or parser.error(f"{out} cannot be made: set --out")
+signal(SIGINT, lambda *_: parser.exit(130)), hasattr(Signals, "SIGPIPE") and signal(Signals.SIGPIPE, SIG_DFL)
 for image, path, place, rate, bgr in (each for source in args.source for each in pictures(source)):
     found = {"error": "not there, or unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}
     print(json.dumps({"image": image if "objects" in found else str(path), **found}), flush=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -21,14 +20,13 @@ from ssdprep.formats.voc import INVERTED, NO_BOX, NO_NAME, NO_NUMBER, ZERO_AREA
 from ssdprep.images import ImageFault
 from ssdprep.labels import LabelMap, covering, read_label_map
 from ssdprep.provenance import read_provenance
-from ssdprep.record import Finding, Record, Severity, SsdprepError, Track, untracked
+from ssdprep.record import Finding, SsdprepError, Track, untracked
 from ssdprep.set_checks import unlisted
 from ssdprep.walk import folded, walk
-from ssdprep.wording import counted, listed, quoted
+from ssdprep.wording import listed, quoted
 
 NAMES = ("train", "val", "test", "all")  # of splits; val may be what training sets aside, where none is listed
-UNKNOWN_CLASS = "EVAL009"
-BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX, UNKNOWN_CLASS}
+BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Source:
             return self.splits[name]
         there = [split for split, examples in self.splits.items() if examples]
         near = [] if name in NAMES else get_close_matches(name.casefold(), NAMES, n=1)
-        meant = "".join(f"--split {split}, if that is meant; " for split in near if split in {*there, "val"})
+        meant = "".join(f"--split {split}, if that is meant; " for split in near if split in there)
         raise SsdprepError(
             f"{self.path} has no photos in split {name!r}, only in {', '.join(there)}",
             f"{meant}--split all, where it is meant as a whole; or {self.shared_out_anew}",
@@ -68,8 +66,9 @@ class Source:
 def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = untracked) -> Source:
     """Read a data set. ``labels`` gives the ids (a trained detector's); without it the data set's own names, sorted.
 
-    What cannot be learnt from (photos without annotation, boxes in an unknown EXIF frame, boxes of a class that is not
-    in ``labels`` ...) is left out, with a finding. Raises `SsdprepError` where nothing is left.
+    What cannot be learnt from (photos without annotation, boxes in an unknown EXIF frame ...) is left out, with a
+    finding; boxes of a class that is not in ``labels`` become `Example.strangers`. Raises `SsdprepError` where nothing
+    is left.
     """
     if (path / MANIFEST).is_file():
         return _from_tfrecords(path, labels, track)
@@ -80,11 +79,10 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
         )
     source = read_source(path, track=track)
     labels = labels or covering(source.places, root=path)[0]
-    unknown = _unknown(path, sorted(source.places), labels)
+    _unknown(path, sorted(source.places), labels)
     drawn = read_provenance(path)
     examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
-    late = unlisted(path, source.records, source.splits)
-    findings = (*source.findings, *late, *_boxes_of(unknown, path, source.records, labels))
+    findings = (*source.findings, *unlisted(path, source.records, source.splits))
     parts = source.parts() if source.splits else {}
     splits = {name: tuple(examples[record] for record in records) for name, records in parts.items()}
     return Source(
@@ -164,38 +162,6 @@ def _unknown(path: Path, present: Sequence[str], labels: LabelMap) -> frozenset[
     return unknown
 
 
-def _boxes_of(unknown: frozenset[str], path: Path, records: Sequence[Record], labels: LabelMap) -> Iterator[Finding]:
-    """A finding for each box of these classes."""
-    left_out = f"is none of the detector's ({listed(labels.names)}): the box is left out"
-    remedies = {name: _remedy(name, path, labels) for name in unknown}
-    for record in records:
-        place = record.annotation or record.path
-        for line, name in ((thing.line, thing.name) for thing in record.objects if thing.name in unknown):
-            yield Finding(UNKNOWN_CLASS, Severity.ERROR, place, line, f"class {name!r} {left_out}", remedies[name])
-
-
-def _records_of(unknown: frozenset[str], path: Path, table: RecordTable, labels: LabelMap) -> Iterator[Finding]:
-    """A finding for each of these classes: records do not tell where a box was written."""
-    remedy = f"mend the photos that it was written from, then ssdprep tfrecord; or {_anew(path)}"
-    for name in sorted(unknown):
-        said = f"class {name!r} is none of the detector's ({listed(labels.names)})"
-        left_out = f"{counted(table.boxes_of(name), 'box')} left out"
-        yield Finding(UNKNOWN_CLASS, Severity.ERROR, path, 0, f"{said}: {left_out}", remedy)
-
-
-def _remedy(name: str, path: Path, labels: LabelMap) -> str:
-    """What cures a class that the detector does not know."""
-    near = labels.near(name)
-    if near is None:
-        return _anew(path)
-    renamed = shlex.quote(f"{name}={near}")
-    return f"ssdprep repair {quoted(path)} --rename {renamed}, if that is meant; or {_anew(path)}"
-
-
-def _anew(path: Path) -> str:
-    return f"a detector that knows it: python -m ssd.train {quoted(path)}"
-
-
 def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
     """Indices of one in so many, spread over the rarest class of each photo, so that val sees every class it can.
 
@@ -230,10 +196,8 @@ def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source
         if missing := [name for name in present if name not in labels.names]:
             raise SsdprepError(f"the records of {path} have {listed(missing)}, which {own.name} does not name", AGAIN)
     unknown = _unknown(path, present, labels)
-    findings = tuple(_records_of(unknown, path, table, labels))
     ids = np.array([0 if name in unknown else labels.id_of(name) for name in table.vocabulary], np.int32)
     whole = RecordExamples(table, ids, np.arange(len(table)))
     begins = [0, *ends.values()]
     splits = {split: whole[begin:end] for begin, (split, end) in zip(begins, ends.items(), strict=False)}
-    lost = sum(map(table.boxes_of, unknown))
-    return Source(path, labels, {"all": whole, **splits}, findings, boxes_left_out=lost)
+    return Source(path, labels, {"all": whole, **splits}, ())

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,14 @@ from ssdprep.walk import folded
 
 T = TypeVar("T")
 _DIGITS = 16
+
+
+class Stranger(NamedTuple):
+    """A box of a class that the detector does not know: its name, and where it was written; line 0: in a TFRecord."""
+
+    name: str
+    path: Path
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Example:
     shard: tuple[Path, int, int] | None = None  # a TFRecord file, and where in it the photo's entry begins and ends
     original: str = ""  # names the photo that this picture was drawn from; "": nothing is known
     digest: str = ""  # of what `encoded` gives, see `digest_of`; "": not read yet
-    strangers: int = 0  # boxes left out for a class that the detector does not know
+    strangers: tuple[Stranger, ...] = ()  # boxes left out for a class that the detector does not know
 
     def encoded(self) -> bytes:
         """Bytes of an upright RGB JPEG or PNG. `ImageFault`, `OSError` or `SsdprepError` where there are none."""
@@ -58,7 +66,11 @@ def example_of(record: Record, labels: LabelMap) -> Example:
         boxes=np.clip(boxes / sides, 0.0, 1.0),
         ids=np.array([labels.id_of(thing.name) for thing in things], np.int32),
         difficult=np.array([thing.difficult for thing in things], bool),
-        strangers=len(record.objects) - len(things),
+        strangers=tuple(
+            Stranger(thing.name, record.annotation or record.path, thing.line)
+            for thing in record.objects
+            if thing.name not in labels.names
+        ),
     )
 
 
@@ -165,16 +177,12 @@ class RecordTable:
         self.sources.append(source.decode())
         self.originals.append(drawn_from[0].decode() if drawn_from else folded(Path(source.decode()).stem))
 
-    def boxes_of(self, name: str) -> int:
-        """How many boxes a class has."""
-        return int(np.count_nonzero(np.array(self._things, np.float32)[4::6] == self.vocabulary[name]))
-
     def example(self, row: int, ids: np.ndarray) -> Example:
         """A row as an example; ``ids``: of each name of the vocabulary, 0 where its boxes are left out."""
         shard, begin, end, height, width = self._rows[5 * row : 5 * row + 5]
         things = np.array(self._things[6 * self._ends[row] : 6 * self._ends[row + 1]], np.float32).reshape(-1, 6)
         known = ids[things[:, 4].astype(np.int64)] > 0
-        strangers, things = np.count_nonzero(~known), things[known]
+        strangers, things = things[~known, 4].astype(np.int64), things[known]
         return Example(
             self.sources[row],
             (height, width),
@@ -184,7 +192,7 @@ class RecordTable:
             (self.shards[shard], begin, end),
             self.originals[row],
             f"{self._digests[row]:0{_DIGITS}x}",
-            int(strangers),
+            tuple(Stranger(list(self.vocabulary)[number], self.shards[shard], 0) for number in strangers.tolist()),
         )
 
 

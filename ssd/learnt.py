@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ssd.data import Source, train_and_val
 from ssd.examples import Example, chosen
-from ssdprep.files import write_new
 from ssdprep.record import Finding, Severity, SsdprepError
 from ssdprep.wording import counted
 
@@ -28,7 +27,7 @@ class Learnt:
 
     @classmethod
     def of(cls, run: Path) -> Learnt | None:
-        """What `write_photos` wrote; None for a run of an earlier version, which did not tell."""
+        """What a run folder holds of `photos_csv`; None for a run of an earlier version, which did not tell."""
         path = run / PHOTOS
         if not path.is_file():
             return None
@@ -48,25 +47,31 @@ class Learnt:
             f"{len(again):,} of {counted(len(examples), 'photo')} are among those that it learnt from, such as"
             f" {Path(again[0].source).name}: how well it finds what is there says nothing about others"
         )
-        remedy = "photos that it has not seen; if they were shared out anew since, train anew, with another --out"
+        remedy = (
+            "photos that it has not seen; if they were shared out anew since, train anew, with another --out;"
+            " ssdprep audit says whether they are copies"
+        )
         return (Finding(LEARNT_FROM, severity, data, 0, message, remedy),)
 
 
 def set_aside(learnt: Learnt | None, source: Source, seed: int) -> Sequence[Example]:
-    """What a run was validated on, of its own data without a split val: as it recorded it, else drawn once more."""
+    """What a run was validated on, of its own data without a split val: as it recorded it, else drawn once more.
+
+    Nothing where those photos have other places or names by now.
+    """
     if learnt is None:
         return train_and_val(source, seed)[1]
     whole = source.splits["all"]
     return chosen(whole, [i for i, each in enumerate(whole) if name_of(each, source.path) in learnt.validation])
 
 
-def write_photos(run: Path, parts: Mapping[str, Sequence[Example]], data: Path) -> None:
-    """Write photos.csv: the photos of "train" and "val", by their paths below ``data`` and by their bytes."""
+def photos_csv(parts: Mapping[str, Sequence[Example]], data: Path) -> bytes:
+    """What photos.csv holds: the photos of "train" and "val", by their paths below ``data`` and by their bytes."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_COLUMNS)
     rows.writerows((part, name_of(each, data), each.digest) for part, examples in parts.items() for each in examples)
-    write_new(run / PHOTOS, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def name_of(example: Example, data: Path) -> str:

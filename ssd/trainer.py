@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from ssd.data import BOX_LEFT_OUT, open_source, readable, train_and_val, train_with_val
 from ssd.detector import load_imagenet, load_weights
-from ssd.learnt import write_photos
+from ssd.learnt import photos_csv
 from ssd.pipeline import Example
 from ssd.presets import preset
 from ssd.run import CONFIG, MODEL, Run
@@ -89,8 +89,8 @@ def train_folder(
     """Train a detector on a photo or TFRecord folder and leave a run folder.
 
     ``weights``: "imagenet", "none", or a path. The run folder holds model.keras and config.json (of the epoch with the
-    best AP on val; of the last where ``recipe`` is with val), history.csv, curves.png and, where there is a val,
-    validation.jpg. A run that was cut goes on after its last whole epoch, and ends as if it had not been cut.
+    best AP on val; of the last where ``recipe`` is with val), photos.csv, history.csv, curves.png and, where there is a
+    val, validation.jpg. A run that was cut goes on after its last whole epoch, and ends as if it had not been cut.
     ``tensorboard``: an event file too, where one process trains. ``strategy``: one of `ssd.training.distribution`; of
     several workers only the chief says anything and writes. ``command``: what was typed, for whoever finds the run cut.
     Raises `SsdprepError` where it cannot start.
@@ -129,12 +129,11 @@ def train_folder(
             (folder / STATE).unlink(missing_ok=True)  # not before all else is known to be well
         # The whole path, for whoever evaluates it from another folder.
         facts = _facts(run, photos, recipe, strategy) | {"data": str(data.resolve()), "weights": weights, "seed": seed}
-        if command:
-            facts["command"] = command
-        if is_chief(strategy):
-            write_photos(folder, {"train": photos.training, "val": photos.validation}, data)
+        if command and worker_count(strategy) == 1:
+            facts["begun"] = {"command": command, "in": str(Path.cwd()), "out": str(folder.resolve())}
         history = train(
             run, photos.training, photos.validation, recipe, folder, seed=seed, pretrained=pretrained, facts=facts,
+            photos=photos_csv({"train": photos.training, "val": photos.validation}, data),
             say=say, track=track, tensorboard=tensorboard,
         )  # fmt: skip
     return Trained(
@@ -144,7 +143,11 @@ def train_folder(
         facts["photos"],
         len(pretrained),
         tuple(history),
-        (*photos.findings, *outdated(folder, folder / MODEL), *_learnt_nothing(history, folder, data)),
+        (
+            *photos.findings,
+            *(outdated(folder, folder / MODEL) if is_chief(strategy) else ()),
+            *_learnt_nothing(history, folder, data),
+        ),
         photos.has_test,
     )
 

@@ -181,13 +181,14 @@ def require_place(out: Path, option: str = "--out", *, named: Path | None = None
 
 def elsewhere(out: Path) -> str:
     """A free path of the same name that can be written, as a shell takes it: in the user's home, else where /tmp is."""
-    inner = out if out.name and not out.is_absolute() and ".." not in out.parts else Path(out.resolve().name)
+    plain = out.name and not out.is_absolute() and not {"..", STATE} & set(out.parts)
+    inner = out if plain else Path(out.resolve().name or "out")
     home = Path(os.environ.get("HOME") or tempfile.gettempdir())  # what a shell takes ~ for
     for base in (home, Path(tempfile.gettempdir())):
         free = free_beside(base / inner) if is_there(base / inner) else base / inner
         if not _obstacle(free):
             break
-    at_home = base == home and "HOME" in os.environ
+    at_home = base == home and os.environ.get("HOME")
     return f"~/{shlex.quote(str(free.relative_to(home)))}" if at_home else shlex.quote(str(free))
 
 
@@ -195,7 +196,7 @@ def _obstacle(out: Path) -> str:
     """Why no file can be put there; "" where one can."""
     there = next(place for place in out.absolute().parents if os.access(place, os.F_OK))
     if STATE in out.absolute().parts:
-        return f"{there} is where ssdprep keeps its backups"
+        return f"{STATE} is where ssdprep keeps its backups"
     if not there.is_dir():
         return f"{there} is no folder"
     return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written to"

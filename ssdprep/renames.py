@@ -46,7 +46,7 @@ def checked(renames: Mapping[str, str], root: Path) -> dict[str, str]:
             raise SsdprepError(message, f"another name; to have {old!r} not learnt, delete its boxes in LabelImg")
     runs = _runs(names)
     if len(runs) > 1:
-        old, new = next((old, new) for old, new in names.items() if new in runs[0])
+        old, new = next((old, new) for old, new in runs[1].items() if new in runs[0])
         commands = [
             f"ssdprep repair {quoted(root)} {shlex.join(options_of(map('='.join, run.items())))}" for run in runs
         ]

@@ -124,14 +124,14 @@ def split_folder(
     made = plan(root, usable, drawn, groups or (), shares, seed=seed, kfold=kfold, standing=standing)
     members = {name: [r.path for r in usable if r.path in paths] for name, paths in made.lists.items()}
     lists = {target / f"{name}.txt": _list(names[path] for path in paths) for name, paths in members.items()}
-    added = None
+    added, fresh = None, members
     if standing is not None:
-        fresh = fresh_lines(dataset, members)
-        added = {name: len(fresh[name]) for name in PARTS}
+        added = {name: sum(path not in standing for path in members[name]) for name in PARTS}
+        fresh = fresh_lines(dataset, members)  # also of photos that are in a part by another list, such as trainval
         lists |= {(path := target / f"{name}.txt"): grown(path, map(names.__getitem__, fresh[name])) for name in fresh}
     is_new = added is None or any(added.values()) or bool(kfold)
     removed = [path for path in lists_in(target) if path not in lists] if is_new else []
-    if is_new:
+    if is_new or any(fresh.values()):
         files.write_together(lists, removed)
     unlabelled = sum(record.annotation is None for record in dataset.records)
     findings = (

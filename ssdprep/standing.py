@@ -47,7 +47,10 @@ def standing_shares(parts: Iterable[str]) -> dict[str, Fraction]:
     total = counts.total()
     if all(_is_near(share, counts[name], total) for name, share in USUAL.items()):
         return dict(USUAL)
-    return {name: _round(counts[name], total) for name in USUAL}
+    rounded = {name: _round(counts[name], total) for name in USUAL}
+    if sum(rounded.values()) < 1:
+        return rounded
+    return {name: Fraction(counts[name], total) for name in USUAL}
 
 
 def _is_near(share: Fraction, count: int, total: int) -> bool:

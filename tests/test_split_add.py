@@ -272,7 +272,9 @@ def test_a_photo_in_trainval_only_is_trained_on(cli: Cli, data: Path) -> None:
     for name in ("train", "val"):
         (data / f"ImageSets/Main/{name}.txt").unlink()
     held = lists(data)["trainval"].split()
-    assert cli("split", data, "--add").code == 0
+    done = cli("split", data, "--add", "--json")
+    assert done.code == 0
+    assert sum(done.json["added"].values()) == 10  # not those that trainval names
     assert set(held) <= set(lists(data)["train"].split())
 
 

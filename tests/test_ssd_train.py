@@ -91,7 +91,7 @@ def test_what_is_left_out_is_said_before_training(trained):
 
 KILLED = """
 import os, runpy, signal, sys
-from ssd.training.unfinished import Unfinished, outdated
+from ssd.training.unfinished import Unfinished
 
 epochs, save = int(sys.argv.pop(1)), Unfinished.save
 
@@ -127,13 +127,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
 
 
-def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos, cut):
+def test_an_unfinished_run_is_neither_overwritten_nor_mixed_with_another(photos, cut, tmp_path):
     before = contents(cut)
     done = run("ssd.train", photos, "--epochs", "3", *SIDE, own(photos), "--rate", "0.002", "--out", cut)
     assert done.code == 2
     said = " ".join(done.err.split())
     assert "cannot continue: epochs was 9, is 3; rate was 0.001, is 0.002" in said
     assert "--force" in done.err
+    assert contents(cut) == before
+    other = shared_out_anew(photos, tmp_path / "other", {"train": "test", "test": "train"})
+    assert run("ssd.train", other, "--epochs", "9", *SIDE, own(photos), "--out", cut).code == 2
     assert contents(cut) == before
     (told,) = (f for f in run("ssd.evaluate", cut, photos, "--json").json["findings"] if f["code"] == "RUN001")
     assert told["path"] == str(cut)
@@ -449,7 +452,7 @@ def test_a_class_that_the_detector_does_not_know_stops_nothing(photos, trained, 
     (found,) = [finding for finding in done.json["findings"] if finding["code"] == "EVAL009"]
     assert (done.code, boxes[0]) == (1, boxes[1] - 1)
     assert (Path(found["path"]), found["line"]) == (annotation, line)
-    assert "none of the detector's (apple, banana, milk carton): the box is left out" in found["message"]
+    assert "none of the detector's (apple, banana, milk carton): 1 box left out" in found["message"]
     assert done.json["boxes_of_unknown_classes"] == 1
     cure, _, _ = found["remedy"].partition(", if that is meant")
     assert cure == f"ssdprep repair '{mixed}' --rename 'milk cartom=milk carton'"
@@ -473,7 +476,7 @@ def test_records_with_a_class_that_the_detector_does_not_know(photos, trained, t
     assert done.json["boxes_of_unknown_classes"] == apples
     done = run("ssd.evaluate", trained, mixed, "--split", "all")
     (line,) = [line for line in done.out.splitlines() if "EVAL009" in line]
-    assert f"the box is left out, and {apples - 1} more of it" in line
+    assert f"{apples} boxes left out" in line
     assert f"all photos, without {apples} boxes of classes that it does not know" in " ".join(done.out.split())
 
 

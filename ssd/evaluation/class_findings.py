@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,16 +12,39 @@ import numpy as np
 from ssd.evaluation.confusion import confusion
 from ssd.evaluation.hits import Judged
 from ssd.evaluation.thresholds import FEW, SCORE
+from ssd.examples import Example, Stranger
 from ssd.overlaps import Ints
+from ssdprep.labels import LabelMap
 from ssdprep.record import Finding, Severity
-from ssdprep.wording import counted
+from ssdprep.wording import counted, listed, quoted
 
 EVERYWHERE, NEVER, UNTRAINED, EXCHANGED, FEW_BOXES = "EVAL001", "EVAL002", "EVAL003", "EVAL004", "EVAL008"
+UNKNOWN = "EVAL009"
 
 _MORE, _WRONG = 0.3, 2 / 3  # of the surest detections beyond its share of the labels; of all that are wrong among them
 _LEAST = 10  # detections that it takes to speak of all
 _FAINT, _TOUCHES = 0.1, 0.1  # score and IoU from which on an object counts as noticed
 _TAKEN, _TIMES = 0.4, 3  # share and number of a class's labels that are taken for one other, and not for its own
+
+
+def unknown_classes(examples: Sequence[Example], labels: LabelMap, data: Path) -> tuple[Finding, ...]:
+    """Classes of the labels that the detector has no output for, each at the first of its boxes, which are left out."""
+    first: dict[str, Stranger] = {}
+    boxes = Counter[str]()
+    for stranger in (each for example in examples for each in example.strangers):
+        first.setdefault(stranger.name, stranger)
+        boxes[stranger.name] += 1
+    known = listed(labels.names)
+    anew = f"a detector that knows it: python -m ssd.train {quoted(data)}"
+    findings = []
+    for name, stranger in first.items():
+        slip = f"{name}={near}" if (near := labels.near(name)) else ""
+        repair = f"ssdprep repair {quoted(data)} --rename {shlex.quote(slip)}, if that is meant; or " if slip else ""
+        if not stranger.line:  # records hold what stood in the photos' labels
+            repair = "mend the photos that it was written from, then ssdprep tfrecord; or "
+        message = f"class {name!r} is none of the detector's ({known}): {counted(boxes[name], 'box')} left out"
+        findings.append(Finding(UNKNOWN, Severity.ERROR, stranger.path, stranger.line, message, f"{repair}{anew}"))
+    return tuple(findings)
 
 
 def found_everywhere(judged: Judged, names: Sequence[str], data: Path, but: set[int]) -> list[Finding]:

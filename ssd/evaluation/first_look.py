@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ssd.evaluation.error_costs import KINDS, MEANING, Kind
-from ssd.training.history import LITTLE
 from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def first_look(report: Evaluation) -> list[str]:
     """What to look at in turn, a sentence each; [] where AP50 is good."""
     if report.scores.AP50 >= GOOD:
         return []
-    if report.scores.AP50 < LITTLE:
+    if report.course.is_little:
         doctor = f"python -m ssd.doctor {quoted(report.data)}"
         return [f"it has learnt next to nothing: more --epochs, or {doctor}, which says what keeps it from learning"]
     known = [each for each in report.scores.per_class if each.boxes]
@@ -40,8 +39,8 @@ def first_look(report: Evaluation) -> list[str]:
         told.append(f"{worst.name} is found worst: AP50 {worst.AP50:.3f}, {counted(worst.boxes, 'box')} here")
     if costs[kind] >= FREE:
         told.append(f"{kind.value} errors cost most, {costs[kind]:.3f} AP50 ({MEANING[kind]}): {CURES[kind]}")
-    if report.still_rises:
-        told.append(f"AP on val still rose when training ended ({report.run / 'curves.png'}): more --epochs")
+    if report.course.still_rises:
+        told.append(f"AP on val still rose in the last epochs ({report.run / 'history.csv'}): more --epochs")
     return told
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ssd.data import UNKNOWN_CLASS, Source, open_source, readable
+from ssd.data import Source, open_source, readable
+from ssd.evaluation.class_findings import unknown_classes
 from ssd.evaluation.diagnosis import Diagnosis, diagnose, truth_of
 from ssd.evaluation.findings import findings_of
 from ssd.learnt import Learnt, set_aside
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Origin, Run
-from ssd.training.history import still_rises
+from ssd.training.history import NO_COURSE, Course
 from ssd.training.unfinished import not_finished
 from ssdprep.imagesets import read_lists
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, merged, untracked
@@ -74,7 +74,7 @@ class Evaluation(Report):
     diagnosis: Diagnosis
     findings: tuple[Finding, ...] = ()
     page: Path | None = None  # the HTML page that was written
-    still_rises: bool = False  # val AP did so when training ended
+    course: Course = NO_COURSE  # of training
     strangers: int = 0  # boxes left out for a class that the detector does not know
 
     @property
@@ -128,9 +128,9 @@ def evaluate_folder(
     learnt = Learnt.of(run)
     name, part = _part(origin, learnt, source, split)
     examples, bad = readable(part, track=track)
-    of_data = _once(merged(_concerning(name, part, source), bad))
+    of_data = merged(_concerning(name, part, source), bad)
+    strange = unknown_classes(examples, detector.labels, data)
     if not any(len(example.ids) for example in examples):
-        strange = [finding for finding in of_data if finding.code == UNKNOWN_CLASS]
         known = " of a class that the detector knows" if strange else ""
         other = "photos with labelled objects, or another --split; ssd.predict shows what is found on any photo"
         raise SsdprepError(
@@ -140,7 +140,7 @@ def evaluate_folder(
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*not_finished(run), *_learnt_from(learnt, examples, data, split), *of_data, *doubts)
+    findings = (*not_finished(run), *_learnt_from(learnt, examples, data, split), *strange, *of_data, *doubts)
     report = Evaluation(
         run,
         data,
@@ -150,23 +150,12 @@ def evaluate_folder(
         diagnosis,
         findings,
         html,
-        still_rises=still_rises(run / "history.csv"),
-        strangers=sum(example.strangers for example in examples),
+        course=Course.of(run / "history.csv"),
+        strangers=sum(len(example.strangers) for example in examples),
     )
     if html is not None:
         write_page(report, examples, html, track=track)
     return report
-
-
-def _once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Boxes of a class that the detector does not know in one finding for each such class, at the first of them."""
-    boxes = Counter(finding.message for finding in findings if finding.code == UNKNOWN_CLASS)
-    first = {finding.message: finding for finding in reversed(findings) if finding.code == UNKNOWN_CLASS}
-    more = {said: f", and {boxes[said] - 1:,} more of it" * (boxes[said] > 1) for said in boxes}
-    return (
-        *(first[said]._replace(message=f"{said}{more[said]}") for said in boxes),
-        *(finding for finding in findings if finding.code != UNKNOWN_CLASS),
-    )
 
 
 def _learnt_from(
@@ -190,7 +179,13 @@ def _part(origin: Origin, learnt: Learnt | None, source: Source, split: str | No
             "photos that it has not seen, in a folder of their own; or the run that its options were chosen by",
         )
     if name == "val" and is_its_own and not source.splits.get("val"):
-        return name, set_aside(learnt, source, origin.seed)
+        part = set_aside(learnt, source, origin.seed)
+        if not part:
+            raise SsdprepError(
+                f"the photos that this detector was validated on are no longer in {source.path}, by their names",
+                "--split all, which says how many it learnt from; or photos that it has not seen",
+            )
+        return name, part
     return name, source.split(name)
 
 

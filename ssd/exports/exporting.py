@@ -184,7 +184,7 @@ def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos
         training = source.split("train" if source.splits.get("train") else "all")
     checked, bad = readable(_some(validation), track=track)
     calibration, also_bad = readable(_some(training), track=track)
-    return Photos(checked, calibration, f"{part} of {folder}", (*bad, *also_bad))
+    return Photos(checked, calibration, f"{part} of {folder}" if checked else NOISE, (*bad, *also_bad))
 
 
 def _unlabelled(photo: Path) -> Example:
@@ -252,7 +252,7 @@ def _require_free(path: Path, model: Path) -> None:
     """`SsdprepError` where an export would replace anything."""
     taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
     if taken:
-        older = ", older than the detector: of an earlier epoch, or another training" * is_older(taken[0], model)
+        older = ", written before the detector: of an earlier epoch, or another training" * is_older(taken[0], model)
         raise SsdprepError(f"{taken[0]} is there already{older}", "choose another --out, or replace it with --force")
 
 

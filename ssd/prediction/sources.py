@@ -93,10 +93,11 @@ def videos_below(folder: Path) -> list[Path]:
 def videos_passed_by(paths: Sequence[Path], sources: Iterable[PhotoOrVideo], run: Path) -> Iterator[Finding]:
     """A finding for each folder among the paths with videos that are no sources: it stands for its photos only."""
     named = {source.path.resolve() for source in sources}
-    for folder in dict.fromkeys(path for path in paths if path.is_dir()):
+    folders = {path.resolve(): path for path in paths if path.is_dir()}
+    for folder in (path for place, path in folders.items() if not folders.keys() & set(place.parents)):
         if videos := [video for video in videos_below(folder) if video.resolve() not in named]:
             message = f"{counted(len(videos), 'video')} in it not looked at: a folder stands for its photos"
-            remedy = f"name the videos too{_command(run, paths, videos)}"
+            remedy = f"name the videos too{_command(run, paths, videos)}, with the same options"
             yield Finding(PASSED_BY, Severity.WARNING, folder, 0, message, remedy)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from ssd.evaluation.measuring import evaluate
+from ssd.learnt import PHOTOS
 from ssd.pipeline import Example, batch_examples
 from ssd.run import Run
 from ssd.training.distribution import from_chief, is_chief
@@ -19,6 +20,7 @@ from ssd.training.history import Epoch, best_of, is_measured, write_history
 from ssd.training.messages import sparkline, told
 from ssd.training.stages import ALL, Recipe
 from ssd.training.unfinished import Unfinished
+from ssdprep.files import write_new
 from ssdprep.record import Say, SsdprepError, Track
 
 
@@ -91,6 +93,7 @@ class KeepBest(keras.callbacks.Callback):
         recipe: Recipe,
         out: Path,
         facts: Mapping[str, Any],
+        photos: bytes,
         identity: Mapping[str, Any],
         say: Say,
         history: Sequence[Epoch] = (),
@@ -99,7 +102,7 @@ class KeepBest(keras.callbacks.Callback):
         self.history = list(history)
         self.stage = ""
         self._run, self._validation, self._recipe, self._say = run, validation, recipe, say
-        self._out, self._facts, self._identity = out, facts, identity
+        self._out, self._facts, self._photos, self._identity = out, facts, photos, identity
         self._begun = time.monotonic() - (history[-1].seconds if history else 0.0)
         self._ends: list[float] = []  # when the epoch began, and when each of its steps ended
 
@@ -143,6 +146,8 @@ class KeepBest(keras.callbacks.Callback):
             self.history.append(line)
             if best_of(self.history) is line and is_chief(strategy):
                 self._run.save(self._out, **self._facts, kept=line.to_dict())
+                if self._photos:
+                    write_new(self._out / PHOTOS, self._photos)
         self.model.stop_training = self.has_waited
         if not is_chief(strategy):
             return

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ssdprep.files import write_new
 
@@ -60,14 +60,28 @@ def is_measured(history: Sequence[Epoch]) -> bool:
     return any(not math.isnan(line.val_AP) for line in history)
 
 
-def still_rises(path: Path) -> bool:
-    """Was AP at its best in the last tenth of the epochs that a history.csv tells of, and not about so before?"""
-    if not path.is_file():
-        return False
-    with path.open(encoding="utf-8", newline="") as file:
-        values = [float(line["val_AP"]) for line in csv.DictReader(file)]
-    first = values[: -max(1, len(values) // 10)]
-    return bool(first) and max(values) >= max(first) + _MORE  # not so where no epoch was measured: all is nan
+class Course(NamedTuple):
+    """How AP went on the validation photos, as a history.csv tells it."""
+
+    still_rises: bool  # at its best in the last tenth of the epochs, and clearly better than before
+    is_little: bool  # next to nothing was found in any epoch
+
+    @classmethod
+    def of(cls, path: Path) -> Course:
+        """Neither is so where the file tells nothing: no epoch was measured, or it is not as it was written."""
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                told = [(float(line["val_AP"]), float(line["val_AP50"])) for line in csv.DictReader(file)]
+        except (OSError, ValueError, KeyError, TypeError):
+            told = []
+        known = [pair for pair in told if not any(map(math.isnan, pair))]
+        values = [ap for ap, _ in known]
+        first = values[: -max(1, len(values) // 10)]
+        rises = bool(first) and max(values) >= max(first) + _MORE
+        return cls(rises, bool(known) and max(ap50 for _, ap50 in known) < LITTLE)
+
+
+NO_COURSE = Course(still_rises=False, is_little=False)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

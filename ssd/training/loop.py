@@ -40,6 +40,7 @@ def train(
     seed: int,
     pretrained: Sequence[str] = (),
     facts: dict[str, Any] | None = None,
+    photos: bytes = b"",
     say: Say = lambda line: None,
     track: Track = untracked,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -47,7 +48,8 @@ def train(
 ) -> list[Epoch]:
     """Freeze what is pretrained and train the rest; free it and train all; keep the weights that detect best.
 
-    ``pretrained`` names the layers of ``run.model`` that came with weights. ``out`` receives the run of the epoch with
+    ``pretrained`` names the layers of ``run.model`` that came with weights; ``photos`` is what `ssd.learnt.photos_csv`
+    makes of the examples. ``out`` receives the run of the epoch with
     the highest AP on ``validation`` (without any, of the last one), history.csv and pictures of both; an unfinished run
     of the same kind that it holds goes on. ``tensorboard``: it receives an event file too. Raises `SsdprepError` when
     the loss stops being a number, or the unfinished run is of another kind; ``ValueError`` where there are validation
@@ -70,7 +72,7 @@ def train(
             replaced.unlink()
     say(f"\n{HEADER}")
     done = len(cut.history) if cut else 0
-    keep = KeepBest(run, validation, recipe, out, facts, identity, say, cut.history if cut else ())
+    keep = KeepBest(run, validation, recipe, out, facts, photos, identity, say, cut.history if cut else ())
     bar = EpochBar(track, recipe.epochs, keep.history)
     callbacks = [bar, *callbacks, keep]  # the bar goes before the epoch is told
     if tensorboard:

@@ -107,8 +107,8 @@ def not_finished(folder: Path) -> tuple[Finding, ...]:
 def outdated(folder: Path, model: Path) -> tuple[Finding, ...]:
     """A finding for each export in a run folder that was written before its detector."""
     exports = sorted(path for path in (folder / "exports").glob("*") if path.with_name(f"{path.name}.json").exists())
-    message = "older than the detector: exported from an earlier epoch, or another training"
-    remedy = f"python -m ssd.export {quoted(folder)} --force, with its --format"
+    message = "written before the detector: of an earlier epoch, or another training"
+    remedy = f"python -m ssd.export {quoted(folder)} --force, with the --format (and --nms) that it has"
     return tuple(
         Finding(OUTDATED, Severity.WARNING, path, 0, message, remedy) for path in exports if is_older(path, model)
     )
@@ -123,10 +123,15 @@ def _begun_by(folder: Path) -> str:
     """The command that began a run, as it was typed, where the run tells."""
     from ssd.run import CONFIG  # with Keras, see `Unfinished.require_same`
 
+    unknown = "the ssd.train command that began it"
     try:
-        return str(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["command"])
+        begun = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["begun"]
+        command, place, out = begun["command"], Path(begun["in"]), Path(begun["out"])
     except (OSError, ValueError, KeyError, TypeError):  # cut before its first epoch ended, or trained from Python
-        return "the ssd.train command that began it"
+        return unknown
+    if out != folder.resolve():
+        return unknown
+    return command if place == Path.cwd() else f"cd {quoted(place)} && {command}"
 
 
 def _damaged(folder: Path, what: object) -> SsdprepError:

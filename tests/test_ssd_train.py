@@ -167,7 +167,7 @@ def test_an_export_of_an_earlier_epoch_is_told(cut):
     os.utime(cut / "model.keras", (export.stat().st_mtime + 5,) * 2)
     refused = run("ssd.export", cut)
     assert refused.code == 2
-    assert "cut.onnx is there already, older than the detector" in " ".join(refused.err.split())
+    assert "cut.onnx is there already, written before the detector" in " ".join(refused.err.split())
     (told,) = outdated(cut, cut / "model.keras")
     assert (told.code, told.path) == ("RUN002", export)
     assert f"python -m ssd.export {cut} --force" in told.remedy

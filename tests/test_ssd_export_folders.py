@@ -76,7 +76,7 @@ def test_a_folder_that_may_not_be_written_to_is_said_with_the_option(made, photo
     words = "detect_opencv.py", "run.onnx", photos / "a.jpg"
     done = script(made, *words, cwd=tmp_path / "closed", closed=True)
     assert (done.code, done.out) == (2, "")
-    assert done.err.splitlines()[-1].endswith("found cannot be made: set --out")
+    assert done.err.splitlines()[-1].endswith("found cannot be made: --out")
     assert "Traceback" not in done.err
     assert script(made, *words, "--out", tmp_path / "new" / "below", cwd=tmp_path / "closed", closed=True).code == 0
     assert (tmp_path / "new" / "below" / "a.jpg").is_file()

@@ -260,7 +260,7 @@ def test_the_best_epoch_detects_best_whatever_its_loss():
 def test_patience_begins_when_all_layers_learn_and_something_is_found(tmp_path, stages, scores, waited):
     lines = [epoch(i, ap, ap) for i, ap in enumerate(scores, start=1)]
     history = [replace(line, stage=stage) for line, stage in zip(lines, stages, strict=True)]
-    keep = KeepBest(None, (), Recipe(patience=2), tmp_path, {}, {}, print, history)
+    keep = KeepBest(None, (), Recipe(patience=2), tmp_path, {}, b"", {}, print, history)
     assert keep.has_waited is waited
 
 
@@ -467,7 +467,7 @@ def test_an_unfinished_run_of_before_an_option_was_there_goes_on_without_it(tmp_
     del old["recipe"]["precision"]
     unfinished = Unfinished(old, (), (), ())
     unfinished.require_same({"recipe": Recipe().to_dict(), "seed": 0}, tmp_path)
-    with pytest.raises(SsdprepError, match="recipe precision was float32, is float16"):
+    with pytest.raises(SsdprepError, match="precision was float32, is float16"):
         unfinished.require_same({"recipe": Recipe(precision="float16").to_dict(), "seed": 0}, tmp_path)
 
 

@@ -60,8 +60,7 @@ network = cv2.dnn.readNet(str(args.model))
 0 <= (args.threshold or 0) <= 1 or parser.error(f"argument --threshold: {args.threshold} is no score from 0 to 1")
 limits = np.array([about["thresholds"][name] if args.threshold is None else args.threshold for name in about["labels"]])
 out = next(p for n in range(10_000) if not (p := Path(f"{args.out}{'_' * n}")).exists())  # nothing is drawn over
-above = next(filter(Path.exists, out.absolute().parents))
-(above.is_dir() and access(above, W_OK)) or parser.error(f"{out} cannot be made: set --out")
+access(f"{next(filter(Path.exists, out.absolute().parents))}/.", W_OK) or parser.error(f"{out} cannot be made: --out")
 signal(SIGINT, lambda *_: parser.exit(130)), hasattr(Signals, "SIGPIPE") and signal(Signals.SIGPIPE, SIG_DFL)
 for image, path, place, rate, bgr in (each for source in args.source for each in pictures(source)):
     found = {"error": "not there, or unreadable"} if bgr is None else {"objects": detect(network, bgr, about, limits)}

@@ -26,7 +26,7 @@ from ssd.detector import anchors_of, build_detector, map_sizes
 from ssd.examples import Example
 from ssd.preset_file import is_preset, write_preset
 from ssd.presets import preset
-from ssdprep.disk import free_beside, require_place
+from ssdprep.disk import free_name, require_place
 from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, untracked
 from ssdprep.wording import counted, quoted
 
@@ -142,9 +142,7 @@ def _check_place(file: Path, force: bool) -> None:
     if file.exists() and not force:
         raise SsdprepError(f"{file} already exists", "choose another --out, or replace it with --force")
     if file.exists() and not is_preset(file):
-        raise SsdprepError(
-            f"{file} is there and is no preset: it is not replaced", f"--out {quoted(free_beside(file))}"
-        )
+        raise SsdprepError(f"{file} is there and is no preset: it is not replaced", f"--out {quoted(free_name(file))}")
     require_place(file)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -25,7 +25,6 @@ from ssdprep.set_checks import unlisted
 from ssdprep.walk import folded, walk
 from ssdprep.wording import listed, quoted
 
-NAMES = ("train", "val", "test", "all")  # of splits; val may be what training sets aside, where none is listed
 BOX_LEFT_OUT = {INVERTED, ZERO_AREA, NO_NUMBER, NO_NAME, NO_BOX}
 
 
@@ -48,8 +47,8 @@ class Source:
         if self.splits.get(name):
             return self.splits[name]
         there = [split for split, examples in self.splits.items() if examples]
-        near = [] if name in NAMES else get_close_matches(name.casefold(), NAMES, n=1)
-        meant = "".join(f"--split {split}, if that is meant; " for split in near if split in there)
+        near = get_close_matches(name.casefold(), [split for split in there if split != "all"], n=1)
+        meant = "".join(f"--split {split}, if that is meant; " for split in near)
         raise SsdprepError(
             f"{self.path} has no photos in split {name!r}, only in {', '.join(there)}",
             f"{meant}--split all, where it is meant as a whole; or {self.shared_out_anew}",
@@ -79,7 +78,7 @@ def open_source(path: Path, labels: LabelMap | None = None, *, track: Track = un
         )
     source = read_source(path, track=track)
     labels = labels or covering(source.places, root=path)[0]
-    _unknown(path, sorted(source.places), labels)
+    _require_known(path, source.places, labels)
     drawn = read_provenance(path)
     examples = {r: replace(example_of(r, labels), original=drawn.original_of(r)) for r in source.records}
     findings = (*source.findings, *unlisted(path, source.records, source.splits))
@@ -151,15 +150,13 @@ def _checked(example: Example) -> Example | Finding:
         return damage(Path(example.source), error)
 
 
-def _unknown(path: Path, present: Sequence[str], labels: LabelMap) -> frozenset[str]:
-    """The classes of a data set that a detector has no output for; `SsdprepError` where these are all."""
-    unknown = frozenset(present) - frozenset(labels.names)
-    if unknown and len(unknown) == len(present):
+def _require_known(path: Path, present: Collection[str], labels: LabelMap) -> None:
+    """`SsdprepError` with both lists where a detector has an output for none of the data's classes."""
+    if present and not set(present) & set(labels.names):
         raise SsdprepError(
-            f"this detector knows only {listed(labels.names)}; {path} has {listed(present)}",
+            f"this detector knows only {listed(labels.names)}; {path} has {listed(sorted(present))}",
             f"data labelled with its classes, or a detector for this data: python -m ssd.train {quoted(path)}",
         )
-    return unknown
 
 
 def _held_out(examples: Sequence[Example], seed: int, one_in: int) -> list[int]:
@@ -190,13 +187,13 @@ def _from_tfrecords(path: Path, labels: LabelMap | None, track: Track) -> Source
         ends[split] = len(table)
     if not len(table):
         raise SsdprepError(f"{path} holds no record", AGAIN)
-    present = sorted(table.vocabulary)
     if not labels:
         labels = read_label_map(own)
-        if missing := [name for name in present if name not in labels.names]:
+        if missing := sorted(table.vocabulary.keys() - set(labels.names)):
             raise SsdprepError(f"the records of {path} have {listed(missing)}, which {own.name} does not name", AGAIN)
-    unknown = _unknown(path, present, labels)
-    ids = np.array([0 if name in unknown else labels.id_of(name) for name in table.vocabulary], np.int32)
+    _require_known(path, table.vocabulary, labels)
+    known = set(labels.names)
+    ids = np.array([labels.id_of(name) if name in known else 0 for name in table.vocabulary], np.int32)
     whole = RecordExamples(table, ids, np.arange(len(table)))
     begins = [0, *ends.values()]
     splits = {split: whole[begin:end] for begin, (split, end) in zip(begins, ends.items(), strict=False)}

@@ -38,11 +38,15 @@ class Learnt:
         except (ValueError, KeyError, csv.Error) as error:
             raise SsdprepError(f"{path} cannot be read: {error}", "train it again, or delete that file") from error
 
-    def finding(self, examples: Sequence[Example], data: Path, severity: Severity) -> tuple[Finding, ...]:
-        """A finding where some of the photos to be measured on are among those that were learnt from."""
+    def finding(self, examples: Sequence[Example], data: Path, split: str | None) -> tuple[Finding, ...]:
+        """A finding where some of the photos to be measured on are among those that were learnt from.
+
+        split: what was asked for; nothing is said of the photos for training.
+        """
         again = [example for example in examples if example.digest in self.training]
-        if not again:
+        if not again or split == "train":
             return ()
+        severity = Severity.WARNING if split == "all" else Severity.ERROR
         message = (
             f"{len(again):,} of {counted(len(examples), 'photo')} are among those that it learnt from, such as"
             f" {Path(again[0].source).name}: how well it finds what is there says nothing about others"
@@ -54,12 +58,12 @@ class Learnt:
         return (Finding(LEARNT_FROM, severity, data, 0, message, remedy),)
 
 
-def set_aside(learnt: Learnt | None, source: Source, seed: int) -> Sequence[Example]:
-    """What a run was validated on, of its own data without a split val: as it recorded it, else drawn once more.
+def validation_of(learnt: Learnt | None, source: Source, seed: int) -> Sequence[Example]:
+    """The split val of a run's data; without one what it set aside, as it recorded it, else drawn once more.
 
-    Nothing where those photos have other places or names by now.
+    Nothing where the recorded photos have other places or names by now.
     """
-    if learnt is None:
+    if source.splits.get("val") or learnt is None or not learnt.validation:
         return train_and_val(source, seed)[1]
     whole = source.splits["all"]
     return chosen(whole, [i for i, each in enumerate(whole) if name_of(each, source.path) in learnt.validation])

@@ -18,16 +18,17 @@ import tensorflow as tf
 
 from ssd.data import BOX_LEFT_OUT, open_source, readable, train_and_val, train_with_val
 from ssd.detector import load_imagenet, load_weights
+from ssd.exports.outdated import outdated
 from ssd.learnt import photos_csv
 from ssd.pipeline import Example
 from ssd.presets import preset
-from ssd.run import CONFIG, MODEL, Run
+from ssd.run import CONFIG, Run
 from ssd.training.distribution import Strategy, is_chief, lost_workers_named, require_same, worker_count
-from ssd.training.history import LITTLE, Epoch, best_of, is_measured
+from ssd.training.history import HISTORY, Course, Epoch, best_of
 from ssd.training.loop import train
 from ssd.training.messages import introduced, introduced_devices, left_out
 from ssd.training.stages import Recipe
-from ssd.training.unfinished import STATE, identity_of_run, outdated
+from ssd.training.unfinished import STATE, identity_of_run
 from ssdprep import __version__
 from ssdprep.disk import in_plain_words, require_place
 from ssdprep.labels import LabelMap
@@ -145,8 +146,7 @@ def train_folder(
         tuple(history),
         (
             *photos.findings,
-            *(outdated(folder, folder / MODEL) if is_chief(strategy) else ()),
-            *_learnt_nothing(history, folder, data),
+            *((*outdated(folder), *_learnt_nothing(history, folder, data)) if is_chief(strategy) else ()),
         ),
         photos.has_test,
     )
@@ -199,11 +199,11 @@ def _facts(run: Run, photos: _Photos, recipe: Recipe, strategy: Strategy) -> dic
 
 def _learnt_nothing(history: Sequence[Epoch], folder: Path, data: Path) -> tuple[Finding, ...]:
     """A finding where not one epoch found anything to speak of."""
-    best = best_of(history)
-    if not is_measured(history) or best.val_AP50 >= LITTLE:
+    if not Course.of(folder / HISTORY).is_little:
         return ()
     rose = history[-1].loss > history[0].loss
-    message = f"it has learnt next to nothing: AP50 on val is {best.val_AP50:.3f}" + ", and the loss rose" * rose
+    ap50 = best_of(history).val_AP50
+    message = f"it has learnt next to nothing: AP50 on val is {ap50:.3f}" + ", and the loss rose" * rose
     cure = "a lower --rate" if rose else "more --epochs"
     remedy = f"{cure}; python -m ssd.doctor {quoted(data)} says what else keeps it from learning"
     return (Finding(LEARNT_NOTHING, Severity.WARNING, folder, 0, message, remedy),)

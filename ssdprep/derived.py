@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdprep import boxes
-from ssdprep.disk import free_beside, in_plain_words, is_there
+from ssdprep.disk import free_name, in_plain_words
 from ssdprep.lock import is_mine
 from ssdprep.record import Box, Dataset, Finding, Record, SsdprepError, Track, untracked
 
@@ -112,10 +112,9 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if out.is_dir():
-            message, remedy, other = f"{out} exists and is not empty", "delete it, or name another", free_beside(out)
+            message, remedy, other = f"{out} exists and is not empty", "delete it, or name another", free_name(out)
         else:
-            message, remedy, other = f"{out} is a file, no folder", "name a new", out.with_suffix("")
-            other = free_beside(other) if is_there(other) else other
+            message, remedy, other = f"{out} is a file, no folder", "name a new", free_name(out.with_suffix(""))
         raise SsdprepError(message, f"{remedy} folder: --out {shlex.quote(str(other))}")
     whole = Path(os.path.realpath(out))  # a link is followed: what it names is what appears
     partial = whole.with_name(f".{whole.name}.partial")

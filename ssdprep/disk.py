@@ -185,7 +185,7 @@ def elsewhere(out: Path) -> str:
     inner = out if plain else Path(out.resolve().name or "out")
     home = Path(os.environ.get("HOME") or tempfile.gettempdir())  # what a shell takes ~ for
     for base in (home, Path(tempfile.gettempdir())):
-        free = free_beside(base / inner) if is_there(base / inner) else base / inner
+        free = free_name(base / inner)
         if not _obstacle(free):
             break
     at_home = base == home and os.environ.get("HOME")
@@ -206,8 +206,10 @@ def _other_place(out: Path, option: str) -> str:
     return f"name a place that you may write to: {option} {elsewhere(out)}"
 
 
-def free_beside(path: Path) -> Path:
-    """A name like this one that nothing has: NAME-2, or a higher number; of a file before its extension."""
+def free_name(path: Path) -> Path:
+    """The path, or one like it that nothing has: NAME-2, or a higher number; of a file before its extension."""
+    if not is_there(path):
+        return path
     whole = path if path.name.strip(".") else path.resolve()  # . and ..
     stem, suffix = (whole.name, "") if path.is_dir() else (whole.stem, whole.suffix)
     names = (whole.parent / f"{stem}-{number}{suffix}" for number in count(2))

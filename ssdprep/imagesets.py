@@ -14,12 +14,11 @@ from typing import NamedTuple
 from ssdprep.record import Finding, Severity
 from ssdprep.walk import folded
 
-NO_PHOTO, STRADDLES, NO_LIST = "SPL011", "SPL012", "SPL013"
+NO_PHOTO, STRADDLES, NO_LIST, AMBIGUOUS = "SPL011", "SPL012", "SPL013", "SPL014"
 
 _FLAG = re.compile(r"\s+(?:-1|0|1)$")  # VOC's class files mark each photo: -1 absent, 0 difficult, 1 present
 _CLASS_FILE = re.compile(r".+_(train|val|trainval|test)$")
 _PARTS = ("train", "val", "test")
-_WHICH = "write the path, not only the name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,6 @@ def read_lists(root: Path, lists: Iterable[str], photos: Iterable[str], usable: 
                 unmatched.append(_Unmatched(name, number, line, found))
     unique = {split: list(dict.fromkeys(names)) for split, names in splits.items()}
     return Lists(unique, [*findings, *_said_where_it_matters(root, unmatched), *_straddling(root, unique)])
-
-
-def is_ambiguous(finding: Finding) -> bool:
-    """Whether a finding is about a line that may mean several photos."""
-    return finding.code == NO_PHOTO and finding.remedy == _WHICH
 
 
 class _Unmatched(NamedTuple):
@@ -135,7 +129,7 @@ def _lines(path: Path, findings: list[Finding]) -> dict[int, str]:
 def _unmatched(path: Path, number: int, line: str, found: list[str]) -> Finding:
     if found:
         message = f"{line!r} may be {found[0]}, {found[1]}" + (" or others" if len(found) > 2 else "")
-        return Finding(NO_PHOTO, Severity.ERROR, path, number, message, _WHICH)
+        return Finding(AMBIGUOUS, Severity.ERROR, path, number, message, "write the path, not only the name")
     message = f"{line!r} is no photo of this folder"
     return Finding(NO_PHOTO, Severity.ERROR, path, number, message, "bring the photo back, or delete the line")
 

@@ -100,7 +100,7 @@ def spelling(name: str) -> str:
 def slips(counts: Mapping[str, int]) -> dict[str, str]:
     """Rare class names that look like a slip of the fingers, and the frequent one that may be meant. counts: boxes.
 
-    Not those that are one `spelling`. Digits and letters that stand alone tell classes apart: card1, grade B.
+    Not those that are one `spelling`. Digits, and letters between blanks, tell classes apart: card1, grade B.
 
     >>> slips({"king": 9, "kign": 1, "jack": 9, "card1": 9, "card2": 1})
     {'kign': 'king'}

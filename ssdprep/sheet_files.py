@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ssdprep import images
-from ssdprep.disk import free_beside, is_there, require_place
+from ssdprep.disk import free_name, is_there, require_place
 from ssdprep.draw import Pixels
 from ssdprep.files import write_new
 from ssdprep.letters import lacking
@@ -28,19 +28,18 @@ def check_place(out: Path, folders: Sequence[Path], *, named: Path | None = None
     kind = "file" if named is None else "folder"
     named = out if named is None else named if named.name else named.resolve()
     if out.is_dir() or out.suffix.lower() != ".png":
-        new = named.with_name(f"{named.name}.png") if named == out else free_beside(named)
+        new = named.with_name(f"{named.name}.png") if named == out else free_name(named)
         message = f"{out} is {'a folder' if out.is_dir() else 'no .png file'}"
         raise SsdprepError(message, f"name a new {'.png file' if named == out else kind}: --out {quoted(new)}")
     for folder in folders:
         if out.resolve().is_relative_to(folder.resolve()):
-            beside = folder.resolve().with_name(named.name)
-            beside = free_beside(beside) if beside == folder.resolve() else beside
+            beside = free_name(folder.resolve().with_name(named.name))
             message = f"{out} lies in {folder}: from then on it would count as one of the photos there"
             raise SsdprepError(message, f"put it beside the folder: --out {quoted(beside)}")
     require_place(out, named=named)
     if is_there(out) and not _is_sheet(out):
         message = f"{out} exists, and is no contact sheet of ssdprep: it is not replaced"
-        raise SsdprepError(message, f"name another {kind}: --out {quoted(free_beside(named))}")
+        raise SsdprepError(message, f"name another {kind}: --out {quoted(free_name(named))}")
 
 
 def write_sheet(out: Path, sheet: Pixels, folders: Sequence[Path]) -> None:

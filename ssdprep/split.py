@@ -22,7 +22,7 @@ from ssdprep.standing import USUAL, fresh_lines, grown, standing_parts, standing
 from ssdprep.walk import folded
 from ssdprep.wording import quoted
 
-_REPLACED = {"SPL011", "SPL012", "SPL013"}  # what imagesets says of lists that are there
+_REPLACED = {"SPL011", "SPL012", "SPL013", "SPL014"}  # what imagesets says of lists that are there
 
 
 @dataclass(frozen=True, slots=True)

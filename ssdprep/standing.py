@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
-from ssdprep.imagesets import NO_LIST, is_ambiguous
+from ssdprep.imagesets import AMBIGUOUS, NO_LIST
 from ssdprep.record import Dataset, SsdprepError
 from ssdprep.split_plan import LISTS
 from ssdprep.wording import quoted
@@ -24,7 +24,7 @@ def standing_parts(dataset: Dataset) -> dict[Path, str]:
     """
     root = quoted(dataset.root)
     for finding in dataset.findings:
-        if finding.code == NO_LIST or is_ambiguous(finding):
+        if finding.code in (NO_LIST, AMBIGUOUS):
             raise SsdprepError(
                 f"{finding.place}: {finding.message}: which photos are in a part is not known", finding.remedy
             )

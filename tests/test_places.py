@@ -63,8 +63,8 @@ def test_the_cure_of_a_verb_works(closed: Path, words: tuple[str, ...], option: 
         (("ssd.fit_anchors", "set"), "--out ~/set-anchors.json"),
         (("ssd.evaluate", "run", "set", "--html", "a.html"), "--html ~/a.html"),
         (("ssd.predict", "run", "set"), "--out ~/predictions"),
-        (("ssd.predict", "run", "set", "--out", "/tmp/x", "--to-csv", "a.csv"), "--to-csv ~/a.csv"),
-        (("ssd.predict", "run", "set", "--out", "/tmp/x", "--to-xml", "xmls"), "--to-xml ~/xmls"),
+        (("ssd.predict", "run", "set", "--out", "../drawn", "--to-csv", "a.csv"), "--to-csv ~/a.csv"),
+        (("ssd.predict", "run", "set", "--out", "../drawn", "--to-xml", "xmls"), "--to-xml ~/xmls"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
 )

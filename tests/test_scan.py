@@ -467,7 +467,7 @@ def test_a_stem_in_two_folders_goes_by_its_path(tmp_path: Path) -> None:
     dataset = scan_folder(tmp_path)
     assert [record.path for record in dataset.splits["train"]] == [tmp_path / "x" / "1.jpg"]
     assert [record.path for record in dataset.splits["test"]] == [tmp_path / "y" / "1.jpg"]
-    assert found(dataset) == [("SPL011", "ImageSets/Main/val.txt")]
+    assert found(dataset) == [("SPL014", "ImageSets/Main/val.txt")]
 
 
 def test_a_photo_that_is_gone_is_said_where_it_matters(cli: Any, tmp_path: Path) -> None:

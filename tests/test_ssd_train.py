@@ -20,8 +20,9 @@ from conftest import REPOSITORY, run
 from tiny import TINY
 
 from ssd.config import Config
+from ssd.exports.outdated import outdated
 from ssd.preset_file import write_preset
-from ssd.training.unfinished import Unfinished, outdated
+from ssd.training.unfinished import Unfinished
 from ssdprep.draw import draw_boxes
 from ssdprep.images import read_upright
 from ssdprep.lock import held
@@ -163,12 +164,12 @@ def test_an_export_of_an_earlier_epoch_is_told(cut):
     export.parent.mkdir()
     for file in (export, description):
         file.write_text("{}")
-    assert outdated(cut, cut / "model.keras") == ()
+    assert outdated(cut) == ()
     os.utime(cut / "model.keras", (export.stat().st_mtime + 5,) * 2)
     refused = run("ssd.export", cut)
     assert refused.code == 2
     assert "cut.onnx is there already, written before the detector" in " ".join(refused.err.split())
-    (told,) = outdated(cut, cut / "model.keras")
+    (told,) = outdated(cut)
     assert (told.code, told.path) == ("RUN002", export)
     assert f"python -m ssd.export {cut} --force" in told.remedy
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ssd.evaluation.error_costs import KINDS, MEANING, Kind
+from ssd.training.history import HISTORY
 from ssdprep.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def first_look(report: Evaluation) -> list[str]:
     if costs[kind] >= FREE:
         told.append(f"{kind.value} errors cost most, {costs[kind]:.3f} AP50 ({MEANING[kind]}): {CURES[kind]}")
     if report.course.still_rises:
-        told.append(f"AP on val still rose in the last epochs ({report.run / 'history.csv'}): more --epochs")
+        told.append(f"AP on val still rose in the last epochs ({report.run / HISTORY}): more --epochs")
     return told
 
 

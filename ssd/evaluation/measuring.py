@@ -14,14 +14,14 @@ from ssd.data import Source, open_source, readable
 from ssd.evaluation.class_findings import unknown_classes
 from ssd.evaluation.diagnosis import Diagnosis, diagnose, truth_of
 from ssd.evaluation.findings import findings_of
-from ssd.learnt import Learnt, set_aside
+from ssd.learnt import Learnt, validation_of
 from ssd.metrics import CocoScore, coco_average_precision, voc_average_precision
 from ssd.pipeline import Example
 from ssd.run import Origin, Run
-from ssd.training.history import NO_COURSE, Course
+from ssd.training.history import HISTORY, NO_COURSE, Course
 from ssd.training.unfinished import not_finished
 from ssdprep.imagesets import read_lists
-from ssdprep.record import Finding, Report, Severity, SsdprepError, Track, merged, untracked
+from ssdprep.record import Finding, Report, SsdprepError, Track, merged, untracked
 from ssdprep.walk import PHOTOS, walk
 
 _OF_PHOTO = PHOTOS | {".xml"}  # what a finding on one photo names
@@ -140,7 +140,8 @@ def evaluate_folder(
     scores, found = evaluate(detector, examples, track=track)
     diagnosis = diagnose(examples, found, detector.labels.names)
     doubts = findings_of(detector, run, data, examples, found, diagnosis.judged, track=track)
-    findings = (*not_finished(run), *_learnt_from(learnt, examples, data, split), *strange, *of_data, *doubts)
+    again = learnt.finding(examples, data, split) if learnt else ()
+    findings = (*not_finished(run), *again, *strange, *of_data, *doubts)
     report = Evaluation(
         run,
         data,
@@ -150,21 +151,12 @@ def evaluate_folder(
         diagnosis,
         findings,
         html,
-        course=Course.of(run / "history.csv"),
+        course=Course.of(run / HISTORY),
         strangers=sum(len(example.strangers) for example in examples),
     )
     if html is not None:
         write_page(report, examples, html, track=track)
     return report
-
-
-def _learnt_from(
-    learnt: Learnt | None, examples: Sequence[Example], data: Path, split: str | None
-) -> tuple[Finding, ...]:
-    """Nothing where the photos for training were asked for."""
-    if learnt is None or split == "train":
-        return ()
-    return learnt.finding(examples, data, Severity.WARNING if split == "all" else Severity.ERROR)
 
 
 def _part(origin: Origin, learnt: Learnt | None, source: Source, split: str | None) -> tuple[str, Sequence[Example]]:
@@ -178,8 +170,8 @@ def _part(origin: Origin, learnt: Learnt | None, source: Source, split: str | No
             f"this detector learnt from all photos of {source.path} but a test split (ssd.train --with-val)",
             "photos that it has not seen, in a folder of their own; or the run that its options were chosen by",
         )
-    if name == "val" and is_its_own and not source.splits.get("val"):
-        part = set_aside(learnt, source, origin.seed)
+    if name == "val" and is_its_own:
+        part = validation_of(learnt, source, origin.seed)
         if not part:
             raise SsdprepError(
                 f"the photos that this detector was validated on are no longer in {source.path}, by their names",

@@ -25,14 +25,15 @@ from ssd.exports import check, frozen, onnx, savedmodel, tflite
 from ssd.exports.about import about
 from ssd.exports.check import EXACT, HALF, INT8, Agreement, Tolerance
 from ssd.exports.graph import exported
+from ssd.exports.outdated import BEFORE, FOLDER, is_outdated
 from ssd.exports.scripts import LITERT, LITERT_NMS, ONNXRUNTIME_NMS, OPENCV, TENSORFLOW, TENSORFLOW_NMS, script
 from ssd.exports.suppression import suppressed
-from ssd.learnt import Learnt, set_aside
+from ssd.learnt import Learnt, validation_of
 from ssd.pipeline import evaluation_batches
 from ssd.prediction.limits import Limits
 from ssd.prediction.sources import sources_in
-from ssd.run import MODEL, Origin, Run
-from ssd.training.unfinished import is_older, not_finished
+from ssd.run import Origin, Run
+from ssd.training.unfinished import not_finished
 from ssdprep.disk import require_place
 from ssdprep.files import write_new
 from ssdprep.record import Finding, Severity, SsdprepError, Track, untracked
@@ -131,13 +132,13 @@ def export_run(
         )
     detector = Run.load(run)
     limits = Limits.parse(threshold, detector.labels)
-    out = out or run / "exports"
+    out = out or run / FOLDER
     variant = (f"-{way.kind}" if way.kind else "") + ("-nms" if nms else "")
     path = out / f"{run.resolve().name}{variant}{way.module.SUFFIX or '-savedmodel'}"
     beside_it = way.nms_script if nms else way.script
     require_place(path, named=out)
     if not force:
-        _require_free(path, run / MODEL)
+        _require_free(path, run)
     changed = [] if force or not beside_it else _changed(path.with_name(beside_it))
     photos = _photos(run, detector, data, track)
     if way.kind == "int8" and not photos.calibration:
@@ -173,10 +174,9 @@ def _photos(run: Path, detector: Run, data: Path | None, track: Track) -> Photos
         return Photos((), (), NOISE)
     source = open_source(folder, detector.labels, track=track)
     if data is None or source.splits.get("val"):
-        training, validation = train_and_val(source, origin.seed)
+        training, _ = train_and_val(source, origin.seed)
+        validation = validation_of(Learnt.of(run), source, origin.seed)
         learnt_all = origin.with_val and origin.is_of(folder)
-        if not learnt_all and origin.is_of(folder) and not source.splits.get("val"):
-            validation = set_aside(Learnt.of(run), source, origin.seed)
         part = "photos that it learnt from" if learnt_all else "validation photos"
     else:
         part = "test" if source.splits.get("test") else "all"
@@ -248,11 +248,11 @@ def _changed(place: Path) -> list[Finding]:
     return [Finding(CHANGED, Severity.INFO, place, 0, message, "nothing to do; --force replaces it")]
 
 
-def _require_free(path: Path, model: Path) -> None:
+def _require_free(path: Path, run: Path) -> None:
     """`SsdprepError` where an export would replace anything."""
     taken = [each for each in (path, path.with_name(path.name + ".json")) if each.exists()]
     if taken:
-        older = ", written before the detector: of an earlier epoch, or another training" * is_older(taken[0], model)
+        older = f", {BEFORE}" if is_outdated(taken[0], run) else ""
         raise SsdprepError(f"{taken[0]} is there already{older}", "choose another --out, or replace it with --force")
 
 

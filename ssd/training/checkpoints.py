@@ -16,7 +16,7 @@ from ssd.learnt import PHOTOS
 from ssd.pipeline import Example, batch_examples
 from ssd.run import Run
 from ssd.training.distribution import from_chief, is_chief
-from ssd.training.history import Epoch, best_of, is_measured, write_history
+from ssd.training.history import HISTORY, Epoch, best_of, is_measured, write_history
 from ssd.training.messages import sparkline, told
 from ssd.training.stages import ALL, Recipe
 from ssd.training.unfinished import Unfinished
@@ -151,7 +151,7 @@ class KeepBest(keras.callbacks.Callback):
         self.model.stop_training = self.has_waited
         if not is_chief(strategy):
             return
-        write_history(self._out / "history.csv", self.history)
+        write_history(self._out / HISTORY, self.history)
         self._state().save(self._out)
         left = (trained + time.monotonic() - trained_at) * (self._recipe.epochs - line.epoch)
         self._say(told(line, self._recipe.epochs, best_of(self.history) is line, left))

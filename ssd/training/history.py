@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from ssdprep.files import write_new
 
-LITTLE = 0.05  # AP50 below which a detector has learnt next to nothing, and no single error is worth a look
+HISTORY = "history.csv"
+_LITTLE = 0.05  # AP50 below which a detector has learnt next to nothing, and no single error is worth a look
 _MORE = 0.005  # AP that is worth more epochs
 
 
@@ -78,7 +79,7 @@ class Course(NamedTuple):
         values = [ap for ap, _ in known]
         first = values[: -max(1, len(values) // 10)]
         rises = bool(first) and max(values) >= max(first) + _MORE
-        return cls(rises, bool(known) and max(ap50 for _, ap50 in known) < LITTLE)
+        return cls(rises, bool(known) and max(ap50 for _, ap50 in known) < _LITTLE)
 
 
 NO_COURSE = Course(still_rises=False, is_little=False)

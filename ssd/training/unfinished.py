@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ssd.training.stages import Recipe
 
 STATE = "unfinished.npz"
-UNFINISHED, OUTDATED = "RUN001", "RUN002"
+UNFINISHED = "RUN001"
 _SHORT = 40  # characters of a value in a message
 
 
@@ -102,21 +102,6 @@ def not_finished(folder: Path) -> tuple[Finding, ...]:
     message = "its training is not finished: this is the best of its epochs so far"
     remedy = f"{_begun_by(folder)} goes on; then run this again"
     return (Finding(UNFINISHED, Severity.WARNING, folder, 0, message, remedy),)
-
-
-def outdated(folder: Path, model: Path) -> tuple[Finding, ...]:
-    """A finding for each export in a run folder that was written before its detector."""
-    exports = sorted(path for path in (folder / "exports").glob("*") if path.with_name(f"{path.name}.json").exists())
-    message = "written before the detector: of an earlier epoch, or another training"
-    remedy = f"python -m ssd.export {quoted(folder)} --force, with the --format (and --nms) that it has"
-    return tuple(
-        Finding(OUTDATED, Severity.WARNING, path, 0, message, remedy) for path in exports if is_older(path, model)
-    )
-
-
-def is_older(export: Path, model: Path) -> bool:
-    """Was it written before the detector that it is named after?"""
-    return export.stat().st_mtime_ns < model.stat().st_mtime_ns
 
 
 def _begun_by(folder: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ssdprep.disk import free_beside, is_there, require_place
+from ssdprep.disk import free_name, require_place
 from ssdprep.files import write_new
 from ssdprep.formats.voc import base_name
 from ssdprep.record import Box, Finding, Record, Report, Severity, Size, SsdprepError, Track, untracked
@@ -204,8 +204,7 @@ def require_table(target: Path, option: str = "--out", *, further: Sequence[str]
 
 def _other_name(target: Path) -> Path:
     """A .csv in the same folder that is not there yet."""
-    table = target.with_suffix(".csv")
-    return free_beside(table) if is_there(table) else table
+    return free_name(target.with_suffix(".csv"))
 
 
 def _said_once(root: Path, written: Sequence[Record]) -> Iterator[Finding]:

@@ -77,6 +77,7 @@ _TITLES = {
     "SPL011": "Lists that name no photo",
     "SPL012": "Photos in two parts of the split",
     "SPL013": "Lists that cannot be read",
+    "SPL014": "Lists that may mean several photos",
     "AUG005": "Drawn from which photo? Unknown",
     "EVAL001": "One class nearly everywhere",
     "EVAL002": "A class that is never found",
